@@ -1,0 +1,308 @@
+package sallyport
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"sallyport/mfa"
+)
+
+// ConfigError is what New returns when the configuration cannot work: every mistake on a line of its own, each with the
+// field, what was found and what would do.
+type ConfigError struct{ mistakes error }
+
+// Error lists the mistakes.
+func (e *ConfigError) Error() string {
+	return "sallyport: the configuration has mistakes:\n" + e.mistakes.Error()
+}
+
+// Unwrap returns the mistakes, joined.
+func (e *ConfigError) Unwrap() error { return e.mistakes }
+
+// storeTime is how long a store may take to say whether it is fit for use.
+const storeTime = 10 * time.Second
+
+func (c Config) withDefaults() Config {
+	c.Path = cmp.Or(c.Path, "/mfa/")
+	c.Login = cmp.Or(c.Login, "/login")
+	if u, err := url.Parse(c.Origin); err == nil {
+		c.Name = cmp.Or(c.Name, u.Host)
+	}
+	if c.Methods == nil {
+		c.Methods = []mfa.Method{mfa.TOTP{Issuer: c.Name}, mfa.Recovery{}}
+	}
+	c.Log = orDefaultLog(c.Log)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// checkAddresses checks what says where things are.
+func (c Config) checkAddresses() []error {
+	return []error{checkOrigin(c.Origin), checkPath(c.Path), checkLogin(c.Login, c.Path), checkSupport(c.Support), checkName(c.Name)}
+}
+
+// checkParts checks what must be there.
+func (c Config) checkParts() []error {
+	var mistakes []error
+	if c.Store == nil {
+		mistakes = append(mistakes, errors.New("Store is nil: give one from package sqlstore, or mfa.NewMemory() for a test"))
+	}
+	if c.User == nil {
+		mistakes = append(mistakes, errors.New("User is nil: give a function that returns who is signed in to the site"))
+	}
+	for i, m := range c.Methods {
+		if m == nil {
+			mistakes = append(mistakes, fmt.Errorf("Methods: number %d is nil: leave it out", i+1))
+		}
+	}
+	return mistakes
+}
+
+// checkOrigin accepts what a browser would write as the origin of a page, and nothing else.
+func checkOrigin(origin string) error {
+	if origin == "" {
+		return errors.New(`Origin is empty: give where browsers reach the site, as in "https://example.com"`)
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf(`Origin is %q: give scheme and host, as in "https://example.com"`, origin)
+	}
+	if u.Scheme == "http" && !isLocalhost(u.Hostname()) {
+		return fmt.Errorf("Origin is %q: plain http is for localhost only; give %q", origin, "https://"+u.Host)
+	}
+	want := u.Scheme + "://" + strings.ToLower(withoutDefaultPort(u))
+	if origin != want {
+		return fmt.Errorf("Origin is %q: give scheme and host only, in lower case and without a default port: %q", origin, want)
+	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII || r == '*' || r == ' ' }) {
+		return fmt.Errorf("Origin is %q: give the host in its ASCII form, as browsers send it", origin)
+	}
+	return nil
+}
+
+func withoutDefaultPort(u *url.URL) string {
+	if u.Port() == "" || u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
+		host := u.Hostname()
+		if strings.Contains(host, ":") {
+			return "[" + host + "]"
+		}
+		return host
+	}
+	return u.Host
+}
+
+func isLocalhost(host string) bool {
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+func checkPath(p string) error {
+	plain := func(r rune) bool {
+		return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/-_.", r))
+	}
+	switch {
+	case !strings.HasPrefix(p, "/"), !strings.HasSuffix(p, "/"), p == "/":
+		return fmt.Errorf(`Path is %q: give a folder with a slash at both ends, as in "/mfa/"`, p)
+	case path.Clean(p)+"/" != p, strings.ContainsFunc(p, func(r rune) bool { return !plain(r) }):
+		return fmt.Errorf(`Path is %q: give plain letters, digits, "-", "_" and "." between single slashes, as in "/mfa/"`, p)
+	}
+	return nil
+}
+
+func checkLogin(login, ownPath string) error {
+	switch {
+	case cleanSitePath(login) != login, strings.ContainsAny(login, "?#"):
+		return fmt.Errorf(`Login is %q: give the path of the site's sign-in page, as in "/login"`, login)
+	case strings.HasPrefix(login, ownPath):
+		return fmt.Errorf("Login is %q, under Path, where the site's own pages cannot be: give another", login)
+	}
+	return nil
+}
+
+func checkSupport(support string) error {
+	if support == "" || cleanSitePath(support) == support {
+		return nil
+	}
+	u, err := url.Parse(support)
+	if err == nil && (u.Scheme == "https" && u.Host != "" || u.Scheme == "mailto" && u.Opaque != "") {
+		return nil
+	}
+	return fmt.Errorf(`Support is %q: give a path of the site, an https URL or a mailto URL`, support)
+}
+
+func checkName(name string) error {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > mfa.MaxLabel || strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("Name is %q: give at most %d characters without line breaks", name, mfa.MaxLabel)
+	}
+	return nil
+}
+
+// readKeys makes the ring.
+func (g *Guard) readKeys() error {
+	if g.c.Keys == nil {
+		return errors.New(`Keys is nil: give KeyFile("sallyport.keys"), or a function that fetches the keys from where you keep them`)
+	}
+	keys, err := guarded("Keys", g.c.Keys)
+	if err != nil {
+		return fmt.Errorf("Keys: %w", err)
+	}
+	g.ring, err = mfa.NewRing(keys...)
+	if err != nil {
+		return fmt.Errorf("Keys: %w", err)
+	}
+	return nil
+}
+
+// makeEngine reports what the engine finds wrong with the rest, also when store or keys are missing, and asks the
+// store whether it is fit for use.
+func (g *Guard) makeEngine() error {
+	for _, m := range g.c.Methods {
+		if m == nil {
+			return nil
+		}
+	}
+	if g.c.Store == nil || g.ring == nil {
+		return g.checkWithout()
+	}
+	var err error
+	g.engine, err = mfa.NewEngine(g.engineConfig(g.c.Store, g.ring))
+	if err != nil {
+		return err
+	}
+	return g.checkStore()
+}
+
+// checkWithout checks what of the engine's configuration does not depend on what is missing.
+func (g *Guard) checkWithout() error {
+	key, err := mfa.NewKey(time.Unix(0, 0))
+	if err != nil {
+		return err
+	}
+	ring, err := mfa.NewRing(key)
+	if err != nil {
+		return err
+	}
+	_, err = mfa.NewEngine(g.engineConfig(mfa.NewMemory(), ring))
+	return err
+}
+
+func (g *Guard) engineConfig(s mfa.Store, ring *mfa.Ring) mfa.EngineConfig {
+	return mfa.EngineConfig{
+		Store: guardedStore{s}, Ring: ring, Methods: g.c.Methods, Origin: g.c.Origin, Recheck: g.c.Recheck,
+		KeepSessions: g.c.KeepSessions, Hook: g.tell, Now: g.c.Now, Log: g.c.Log,
+	}
+}
+
+func (g *Guard) checkStore() error {
+	s, ok := g.c.Store.(storeChecker)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
+	defer cancel()
+	_, err := guarded("Store.Check", func() (struct{}, error) {
+		return struct{}{}, s.Check(ctx, g.ring.IDs(), g.c.Now())
+	})
+	if err != nil {
+		return fmt.Errorf("Store: %w", err)
+	}
+	return nil
+}
+
+// registerOpen makes the mux that knows what is open.
+func (g *Guard) registerOpen() error {
+	var mistakes []error
+	for _, pattern := range g.c.Open {
+		mistakes = append(mistakes, g.openPattern(pattern))
+	}
+	return errors.Join(mistakes...)
+}
+
+func (g *Guard) openPattern(pattern string) (err error) {
+	_, place, found := strings.Cut(pattern, " ")
+	if place = strings.TrimLeft(place, " \t"); !found {
+		place = pattern
+	}
+	switch {
+	case !strings.HasPrefix(place, "/"):
+		return fmt.Errorf(`Open: %q: give a path, perhaps behind a method, as in "POST /logout"; a host is what a request says, and opens nothing`, pattern)
+	case place == "/", strings.HasPrefix(place, "/{") && strings.HasSuffix(place, "...}") && strings.Count(place, "/") == 1:
+		return fmt.Errorf(`Open: %q opens the whole site: give "/{$}" for the home page alone`, pattern)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("Open: %q is no pattern that http.ServeMux takes: %v", pattern, p)
+		}
+	}()
+	if g.open == nil {
+		g.open = http.NewServeMux()
+	}
+	g.open.Handle(pattern, opened{})
+	g.openHints = append(g.openHints, hintOf(place))
+	return nil
+}
+
+// openHint is what every path that an open pattern matches begins with, or is: most requests are told apart by it
+// without asking the mux.
+type openHint struct {
+	begins string
+	whole  bool
+}
+
+func hintOf(place string) openHint {
+	if strings.Contains(place, "%") {
+		return openHint{}
+	}
+	begins, wild, found := strings.Cut(place, "{")
+	return openHint{begins, !found && !strings.HasSuffix(place, "/") || wild == "$}"}
+}
+
+func (h openHint) fits(p string) bool {
+	return p == h.begins || !h.whole && strings.HasPrefix(p, h.begins)
+}
+
+// opened marks what Config.Open matches.
+type opened struct{}
+
+func (opened) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+// isOpen reports whether Config.Open matches r directly. Spellings that a router behind might read as another path
+// (dots, double slashes, encoded slashes) are never open.
+func (g *Guard) isOpen(r *http.Request) bool {
+	mayBe := func(h openHint) bool { return h.fits(r.URL.Path) }
+	if !slices.ContainsFunc(g.openHints, mayBe) || r.Method == http.MethodConnect || !isPlain(r.URL) {
+		return false
+	}
+	h, _ := g.open.Handler(r)
+	_, ok := h.(opened)
+	return ok
+}
+
+// isPlain reports whether every router reads the same path in u.
+func isPlain(u *url.URL) bool {
+	p := u.Path
+	if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "\\%;\x00") || strings.Contains(p, "//") {
+		return false
+	}
+	if u.RawPath != "" && strings.Count(u.RawPath, "/") != strings.Count(p, "/") {
+		return false
+	}
+	clean := path.Clean(p)
+	return clean == p || clean+"/" == p
+}
+
+// isOurs reports whether a path is under Config.Path.
+func (g *Guard) isOurs(p string) bool {
+	return strings.HasPrefix(p, g.c.Path) || len(p)+1 == len(g.c.Path) && strings.HasPrefix(g.c.Path, p)
+}
