@@ -1,0 +1,207 @@
+package e2e_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// The whole way of somebody who adds a second factor, keeps recovery codes, and comes back.
+func TestSecondFactorFromFirstToLast(t *testing.T) {
+	eachWay(t, func(t *testing.T, h hands, scripts bool) {
+		v := startDemo(t).visitor(t, "alice", h)
+		v.scripts(scripts)
+		v.signIn()
+		v.isIn("account")
+		v.use("Security")
+		v.says("You have not added any yet.")
+		v.use("Add: Authenticator app")
+		v.addsWithAMistake("Work phone")
+		v.savesCodesWithAMistake()
+		v.says("Work phone")
+		v.says("10 unused codes are left.")
+
+		v.signOut()
+		v.signIn()
+		v.asks()
+		v.enter("Code from Work phone", v.wrong())
+		v.complains(v.use("Confirm"))
+		v.enter("Code from Work phone", v.code("Work phone"))
+		v.use("Confirm")
+		v.isIn("account")
+
+		v.signOut()
+		v.signIn()
+		v.asks()
+		v.use("Try another way")
+		v.use("Recovery codes")
+		used := v.spend()
+		v.enter("Recovery code", strings.ToLower(strings.ReplaceAll(used, "-", " ")))
+		v.use("Confirm")
+		v.says("9 unused codes are left.")
+		v.use("Continue")
+		v.isIn("account")
+
+		v.signOut()
+		v.signIn()
+		v.use("Try another way")
+		v.use("Recovery codes")
+		v.enter("Recovery code", used)
+		v.complains(v.use("Confirm"))
+		v.enter("Recovery code", v.spend())
+		v.use("Confirm")
+		v.use("Continue")
+		v.isIn("account")
+	})
+}
+
+// addsWithAMistake adds an app: the picture, the text and the link carry one secret, which a wrong code leaves as it is.
+func (v *visitor) addsWithAMistake(label string) {
+	v.t.Helper()
+	scanned := v.scan()
+	secret := scanned.Query().Get("secret")
+	if scanned.Scheme != "otpauth" || scanned.Host != "totp" || len(secret) != 32 {
+		v.t.Fatalf("the picture says %s", scanned)
+	}
+	shown := v.text(".secret code")
+	if got := strings.ReplaceAll(shown, " ", ""); got != secret || shown[4] != ' ' {
+		v.t.Errorf("the page shows %q, want the secret %q in groups", shown, secret)
+	}
+	link, err := url.Parse(get(v.tab, chromedp.AttributeValue(chromedp.CSS(`a[href^="otpauth:"]`), "href")).Value)
+	if err != nil || link.Query().Get("secret") != secret {
+		v.t.Errorf("the link leads to %s, %v", link, err)
+	}
+	v.apps[label] = secret
+	v.enter("Name (optional)", label)
+	v.enter("Code from the app", v.wrong())
+	v.complains(v.use("Add the app"))
+	if got := v.scan().Query().Get("secret"); got != secret {
+		v.t.Errorf("after a wrong code the secret is %q, want %q", got, secret)
+	}
+	v.enter("Code from the app", v.code(label))
+	v.use("Add the app")
+}
+
+// savesCodesWithAMistake keeps the recovery codes: none of them is lost by a wrong one.
+func (v *visitor) savesCodesWithAMistake() {
+	v.t.Helper()
+	read := `[...document.querySelectorAll("#codes code")].map((e) => e.textContent)`
+	v.codes = eval[[]string](v.tab, read)
+	if len(v.codes) != 10 {
+		v.t.Fatalf("%d codes, want 10: %s", len(v.codes), v.where())
+	}
+	v.enter("Type one of the codes", strings.Repeat("A", 25))
+	v.complains(v.use("I have saved them"))
+	if got, want := eval[[]string](v.tab, read), v.codes; strings.Join(got, " ") != strings.Join(want, " ") {
+		v.t.Errorf("after a wrong one the codes are %v, want %v", got, want)
+	}
+	v.enter("Type one of the codes", v.codes[9])
+	v.use("I have saved them")
+}
+
+// After five wrong codes none is judged for a while; the page says how long, and what can be done meanwhile.
+func TestWaitAfterWrongCodes(t *testing.T) {
+	for _, scripts := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with scripts", false: "without scripts"}[scripts], func(t *testing.T) {
+			v := startDemo(t).visitor(t, "alice", mouse{})
+			v.enrolled()
+			v.signOut()
+			v.signIn()
+			v.scripts(scripts)
+			for range 4 {
+				v.enter("Code from Phone", v.wrong())
+				v.complains(v.use("Confirm"))
+			}
+			v.enter("Code from Phone", v.wrong())
+			if status := v.use("Confirm"); status != 429 && status != 422 {
+				t.Errorf("the fifth wrong code is answered %d", status)
+			}
+			v.enterIfAsked("Code from Phone", v.code("Phone"))
+			v.says("Too many wrong codes")
+			v.asks()
+			if scripts {
+				v.until(`!/30|29/.test(document.querySelector("[data-sallyport-seconds]").textContent)`)
+			}
+			if n := v.count(`a[href*="/mfa/verify/recovery"]`); n != 1 {
+				t.Errorf("%d ways to use a recovery code instead, want 1", n)
+			}
+			v.d.advance(time.Minute)
+			v.open(v.d.url + "/account")
+			v.enter("Code from Phone", v.code("Phone"))
+			v.use("Confirm")
+			v.isIn("account")
+		})
+	}
+}
+
+// enterIfAsked gives a code where the page still has a field for it.
+func (v *visitor) enterIfAsked(field, code string) {
+	v.t.Helper()
+	if eval[bool](v.tab, `Boolean(`+named(field)+`)`) {
+		v.enter(field, code)
+		v.use("Confirm")
+	}
+}
+
+func TestDoubleClickIsOneClick(t *testing.T) {
+	for _, scripts := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with scripts", false: "without scripts"}[scripts], func(t *testing.T) {
+			v := startDemo(t).visitor(t, "alice", mouse{})
+			v.enrolled()
+			v.signOut()
+			v.signIn()
+			v.scripts(scripts)
+			v.enter("Code from Phone", v.code("Phone"))
+			v.hands.reach(v.tab, "Confirm")
+			v.do(chromedp.DoubleClick(chromedp.CSS("[data-test-here]")))
+			v.until(`document.querySelector(".canary")`)
+			v.isIn("account")
+		})
+	}
+}
+
+// Codes that were shown can be taken away in three ways, or by pen.
+func TestRecoveryCodesCanBeSaved(t *testing.T) {
+	v := startDemo(t).visitor(t, "alice", mouse{})
+	v.before(`window.print = () => { window.printed = true; }`)
+	v.grant("clipboard-write", v.d.url)
+	v.grant("clipboard-read", v.d.url)
+	v.signIn()
+	v.open(v.d.url + "/mfa/enroll/totp")
+	v.addApp("Phone")
+	codes := strings.Join(eval[[]string](v.tab, `[...document.querySelectorAll("#codes code")].map((e) => e.textContent)`), "\n") + "\n"
+
+	v.hands.reach(v.tab, "Copy")
+	v.click("[data-test-here]")
+	v.until(`document.querySelector("[data-sallyport-said]").textContent.trim()`)
+	if got := eval[string](v.tab, `navigator.clipboard.readText()`); got != codes {
+		t.Errorf("copied %q, want %q", got, codes)
+	}
+	v.hands.reach(v.tab, "Download")
+	text, address := v.saved(v.downloads(), "recovery-codes.txt", func() { v.click("[data-test-here]") })
+	if !strings.HasSuffix(text, "\n\n"+codes) || !strings.Contains(text, v.d.url) {
+		t.Errorf("the file holds %q, want the site and %q", text, codes)
+	}
+	if !strings.HasPrefix(address, "blob:") {
+		t.Errorf("the file came from %s", address)
+	}
+	v.hands.reach(v.tab, "Print")
+	v.click("[data-test-here]")
+	v.until(`window.printed`)
+}
+
+func TestOnPaperAreTheCodesAlone(t *testing.T) {
+	v := startDemo(t).visitor(t, "alice", mouse{})
+	v.signIn()
+	v.open(v.d.url + "/mfa/enroll/totp")
+	v.addApp("Phone")
+	v.media("print")
+	for selector, want := range map[string]bool{"#codes": true, "form": false, "button": false, "[type=text]": false} {
+		if got := eval[bool](v.tab, `document.querySelector("`+selector+`").checkVisibility()`); got != want {
+			t.Errorf("%s on paper: %v, want %v", selector, got, want)
+		}
+	}
+}
