@@ -105,10 +105,10 @@ func (p Policy) Decide(now time.Time, u User, acct Account, methods []string, a 
 		d.Action, d.Reason = Allow, ReasonNotEnrolled
 		return d
 	}
-	found := p.count(&d, now, u, &acct, methods, a)
+	found, n := p.count(&d, now, u, &acct, methods, a)
 	stale := p.MaxAge > 0 && now.Sub(d.At) > p.MaxAge
 	if d.Factors >= need && !stale {
-		d.Action, d.Reason, d.DueAt = Allow, ReasonProved, p.due(found[:], need, d.At)
+		d.Action, d.Reason, d.DueAt = Allow, ReasonProved, p.due(found[:n], need, d.At)
 		return d
 	}
 	d.Action, d.Reason = p.detour(now, &acct, methods, need, d)
@@ -131,12 +131,11 @@ type counted struct {
 	until  time.Time
 }
 
-// count fills the findings of d in from the proofs that count and returns them, one for each distinct factor.
-func (p Policy) count(d *Decision, now time.Time, u User, acct *Account, methods []string, a Assurance) (found [maxProofs]counted) {
+// count fills the findings of d in from the proofs that count and returns the n of them, one for each distinct factor.
+func (p Policy) count(d *Decision, now time.Time, u User, acct *Account, methods []string, a Assurance) (found [maxProofs]counted, n int) {
 	if !a.of(u, acct.Epoch) {
-		return found
+		return found, 0
 	}
-	n := 0
 	for i := range a.Proofs {
 		proof := &a.Proofs[i]
 		f, ok := acct.Factor(proof.FactorID)
@@ -170,7 +169,7 @@ func (p Policy) count(d *Decision, now time.Time, u User, acct *Account, methods
 		}
 		found[at] = c
 	}
-	return found
+	return found, n
 }
 
 // counts reports whether one proof counts for p.
