@@ -67,7 +67,7 @@ func (g *Guard) shown(b *mfa.Begun) error {
 
 // withQR draws the picture of an enrollment's otpauth URI.
 func withQR(prompt any) (any, error) {
-	p, ok := prompt.(mfa.TOTPEnrollPrompt)
+	p, ok := prompt.(mfa.OTPEnrollPrompt)
 	if !ok || p.QR != "" {
 		return prompt, nil
 	}

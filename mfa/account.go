@@ -18,6 +18,7 @@ type Account struct {
 	Browsers    []Browser
 	Events      uint64 // running number of this account's events
 	Preferences Preferences
+	Frees       Day // tries to free a factor that wrong guesses have stopped
 }
 
 // Answered is a ticket that has had its one answer; it is remembered until it would have expired.

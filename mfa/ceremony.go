@@ -109,12 +109,21 @@ func (e *Engine) BeginVerify(ctx context.Context, v Visit, method, factorID stri
 		return Begun{}, err
 	}
 	now := e.now()
-	if guessable(m, f) {
-		if err := acct.refuseGuess(v.lane(acct), now); err != nil {
-			return Begun{}, err
-		}
+	if err := e.mayJudge(acct, v, m, f, now); err != nil {
+		return Begun{}, err
 	}
-	return e.beginVerify(ctx, v, acct, m, f, now.Add(TicketLife))
+	return e.beginVerify(ctx, v, acct, m, f, ticket{Expires: now.Add(TicketLife)})
+}
+
+// mayJudge returns TooMany if an answer for f would not be judged now.
+func (e *Engine) mayJudge(acct *Account, v Visit, m Method, f Factor, now time.Time) error {
+	switch {
+	case e.freeable(f, now):
+		return acct.refuseFreeing(now)
+	case guessable(m, f):
+		return acct.refuseGuess(v.lane(acct), now)
+	}
+	return nil
 }
 
 // pick returns the factor to prove.
@@ -123,6 +132,9 @@ func (e *Engine) pick(acct *Account, method, factorID string) (Factor, error) {
 		if f.Method == method && (factorID == "" || f.ID == factorID) {
 			return f, nil
 		}
+	}
+	if f, ok := acct.Factor(factorID); ok && f.Method == method && e.freeable(f, e.now()) {
+		return f, nil
 	}
 	return Factor{}, refuse(WhyNotFound, "the account has no such factor in use")
 }
@@ -136,7 +148,8 @@ func (acct *Account) refuseGuess(lane LaneID, now time.Time) error {
 	return nil
 }
 
-func (e *Engine) beginVerify(ctx context.Context, v Visit, acct *Account, m Method, f Factor, expires time.Time) (Begun, error) {
+// beginVerify makes the ticket of a proof. Of next it takes what a chain of tickets hands on.
+func (e *Engine) beginVerify(ctx context.Context, v Visit, acct *Account, m Method, f Factor, next ticket) (Begun, error) {
 	if _, ok := m.(Identifier); ok {
 		f = Factor{}
 	}
@@ -144,10 +157,9 @@ func (e *Engine) beginVerify(ctx context.Context, v Visit, acct *Account, m Meth
 	if err != nil {
 		return Begun{}, fmt.Errorf("beginning %s: %w", m.Name(), err)
 	}
-	text, err := e.newTicket(v, toVerify, ticket{
-		Epoch: acct.Epoch, Method: m.Name(), FactorID: f.ID, Expires: expires, State: state,
-	})
-	return Begun{Ticket: text, Method: m.Name(), Factor: f.bare(), Prompt: prompt, Expires: expires}, err
+	next.Epoch, next.Method, next.FactorID, next.State = acct.Epoch, m.Name(), f.ID, state
+	text, err := e.newTicket(v, toVerify, next)
+	return Begun{Ticket: text, Method: m.Name(), Factor: f.bare(), Prompt: prompt, Expires: next.Expires}, err
 }
 
 // own returns the factors of a method, all of them or those that can be proved.
@@ -178,6 +190,9 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 	if err != nil {
 		return Done{}, err
 	}
+	if t.State, err = e.askToVerify(ctx, v, m, t, answer); err != nil {
+		return Done{}, err
+	}
 	var done Done
 	err = e.change(ctx, v, func(acct *Account, now time.Time) (ruling, error) {
 		done = Done{Account: acct}
@@ -192,11 +207,8 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 		if !ok {
 			return ruling{}, e.misread(ctx, v, acct, m, f, t, ticketText)
 		}
-		lane := v.lane(acct)
-		if guessable(m, f) {
-			if err := acct.refuseGuess(lane, now); err != nil {
-				return ruling{}, err
-			}
+		if err := e.mayJudge(acct, v, m, f, now); err != nil {
+			return ruling{}, err
 		}
 		a := Attempt{
 			User: v.User, Factor: f, Own: e.own(acct, method, true), State: t.State, Answer: canonical, Now: now,
@@ -208,7 +220,7 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 		case errors.Is(err, ErrSpent):
 			return e.spent(ctx, v, acct, m, t, f, out, now)
 		case errors.Is(err, ErrWrongAnswer):
-			return e.wrong(ctx, v, acct, m, t, f, out, now)
+			return e.wrong(ctx, v, acct, m, t, a, out)
 		}
 		return ruling{}, fmt.Errorf("judging %s: %w", method, err)
 	})
@@ -232,7 +244,7 @@ func (e *Engine) asked(acct *Account, m Method, t ticket, answer []byte, now tim
 	id, ok := m.(Identifier)
 	if !ok {
 		f, found := acct.Factor(t.FactorID)
-		if !found || !e.provable(f, now) {
+		if !found || !e.provable(f, now) && !e.freeable(f, now) {
 			return Factor{}, refuse(WhyNoTicket, "its factor is no longer in use")
 		}
 		return f, nil
@@ -259,7 +271,7 @@ func canonical(m Method, f Factor, answer []byte) ([]byte, bool) {
 
 // misread refuses what cannot be an answer. The same ticket may be tried again.
 func (e *Engine) misread(ctx context.Context, v Visit, acct *Account, m Method, f Factor, t ticket, text string) error {
-	b, err := e.beginVerify(ctx, v, acct, m, f, t.Expires)
+	b, err := e.beginVerify(ctx, v, acct, m, f, t)
 	if err != nil {
 		return err
 	}
@@ -279,12 +291,17 @@ func (e *Engine) right(v Visit, acct *Account, t ticket, f Factor, out Outcome, 
 	}
 	lane := v.lane(acct)
 	acct.answer(t, lane, now)
-	acct.Lanes[lane] = acct.Lanes[lane].Cleared()
 	kept := &acct.Factors[i]
+	var events []Event
+	if kept.Off&StoppedByGuesses != 0 {
+		kept.Off &^= StoppedByGuesses
+		events = append(events, v.event(FactorFreed, *kept, acct))
+	} else {
+		acct.Lanes[lane] = acct.Lanes[lane].Cleared()
+	}
 	kept.keep(out.Factor)
 	kept.Wrong, kept.LastUsed = 0, now
-
-	events := []Event{v.event(Proved, *kept, acct)}
+	events = append(events, v.event(Proved, *kept, acct))
 	if out.Note != "" {
 		events = append(events, v.note(*kept, acct, out.Note))
 	}
@@ -347,15 +364,18 @@ func (e *Engine) spent(ctx context.Context, v Visit, acct *Account, m Method, t 
 }
 
 // wrong charges a wrong answer.
-func (e *Engine) wrong(ctx context.Context, v Visit, acct *Account, m Method, t ticket, f Factor, out Outcome, now time.Time) (ruling, error) {
-	lane := v.lane(acct)
+func (e *Engine) wrong(ctx context.Context, v Visit, acct *Account, m Method, t ticket, a Attempt, out Outcome) (ruling, error) {
+	lane, f, now := v.lane(acct), a.Factor, a.Now
 	events := []Event{v.event(WrongAnswer, f, acct)}
 	if out.Note != "" {
 		events = append(events, v.note(f, acct, out.Note))
 	}
-	if guessable(m, f) {
+	switch {
+	case e.freeable(f, now):
+		acct.Frees = acct.Frees.counted(now)
+	case guessable(m, f):
 		events = append(events, acct.charge(v, lane, f, now)...)
-	} else {
+	default:
 		if wait := acct.Lanes[lane].SwiftBlocked(now); wait > 0 {
 			return ruling{}, &Refusal{Why: WhyTooMany, RetryAfter: wait}
 		}
@@ -363,7 +383,17 @@ func (e *Engine) wrong(ctx context.Context, v Visit, acct *Account, m Method, t 
 	}
 	acct.answer(t, lane, now)
 	acct.update(f.ID, out)
+	hint := ""
+	if h, ok := m.(Hinter); ok && f.Off == 0 {
+		if t.Before != nil {
+			hint = h.Hint(a, t.Before, t.BeforeAt)
+		}
+		t.Before, t.BeforeAt = a.Answer, now
+	}
 	told, err := e.again(ctx, v, acct, m, f, t, now)
+	if r := (*Refusal)(nil); errors.As(told, &r) {
+		r.Hint = hint
+	}
 	return ruling{events: events, told: told}, err
 }
 
@@ -398,14 +428,13 @@ func (acct *Account) update(factorID string, out Outcome) {
 // again makes the refusal of a wrong answer: the next ticket, and how long to wait before it is judged.
 func (e *Engine) again(ctx context.Context, v Visit, acct *Account, m Method, f Factor, t ticket, now time.Time) (told, err error) {
 	r := &Refusal{Why: WhyWrongAnswer}
-	if guessable(m, f) {
-		lane := v.lane(acct)
-		r.RetryAfter = max(acct.Lanes[lane].Blocked(lane, now), acct.crowded(lane, now))
+	if err := e.mayJudge(acct, v, m, f, now); err != nil {
+		r.RetryAfter = err.(*Refusal).RetryAfter
 	}
-	if kept, ok := acct.Factor(f.ID); ok && !e.provable(kept, now) {
+	if kept, ok := acct.Factor(f.ID); ok && !e.provable(kept, now) && !e.freeable(kept, now) {
 		return r, nil
 	}
-	b, err := e.beginVerify(ctx, v, acct, m, f, t.Expires)
+	b, err := e.beginVerify(ctx, v, acct, m, f, t)
 	if err != nil {
 		return nil, err
 	}
@@ -522,6 +551,9 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 	}
 	t, err := e.openTicket(v, toEnroll, method, ticketText)
 	if err != nil {
+		return Done{}, err
+	}
+	if t.State, err = e.askToEnroll(ctx, v, m, t, answer); err != nil {
 		return Done{}, err
 	}
 	var done Done

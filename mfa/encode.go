@@ -26,6 +26,7 @@ func (acct *Account) encode() []byte {
 	w.text(acct.Preferences.FactorID)
 	w.text(acct.Preferences.Language)
 	w.texts(acct.Preferences.Muted)
+	w.day(acct.Frees)
 	return w.b
 }
 
@@ -44,6 +45,7 @@ func decodeAccount(b []byte) (*Account, error) {
 	acct.Browsers = readList(r, r.browser)
 	acct.Events = r.uint()
 	acct.Preferences = Preferences{FactorID: r.text(), Language: r.text(), Muted: r.texts()}
+	acct.Frees = r.day()
 	if err := r.end(); err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}
@@ -88,7 +90,7 @@ func (r *reader) strength() Strength {
 func (w *writer) lane(l Lane) {
 	w.length(l.Row)
 	w.time(l.Wait)
-	writeList(w, l.Days, func(d Day) { w.int(d.Number); w.length(d.Wrong); w.length(d.Forgiven) })
+	writeList(w, l.Days, w.day)
 	w.time(l.Swift.Since)
 	w.length(l.Swift.Count)
 	writeList(w, l.Sends, w.time)
@@ -99,12 +101,20 @@ func (r *reader) lane() Lane {
 	return Lane{
 		Row:      r.count(),
 		Wait:     r.time(),
-		Days:     readList(r, func() Day { return Day{Number: r.int(), Wrong: r.count(), Forgiven: r.count()} }),
+		Days:     readList(r, r.day),
 		Swift:    Rate{Since: r.time(), Count: r.count()},
 		Sends:    readList(r, r.time),
 		Forgiven: r.time(),
 	}
 }
+
+func (w *writer) day(d Day) {
+	w.int(d.Number)
+	w.length(d.Wrong)
+	w.length(d.Forgiven)
+}
+
+func (r *reader) day() Day { return Day{Number: r.int(), Wrong: r.count(), Forgiven: r.count()} }
 
 func (w *writer) answered(a Answered) {
 	w.b = append(w.b, a.Ticket[:]...)
@@ -205,6 +215,8 @@ func (t ticket) encode() []byte {
 	w.time(t.Expires)
 	w.length(t.Wrong)
 	w.bytes(t.State)
+	w.bytes(t.Before)
+	w.time(t.BeforeAt)
 	return w.b
 }
 
@@ -215,7 +227,7 @@ func decodeTicket(b []byte) (ticket, error) {
 	}
 	t := ticket{
 		ID: r.ticketID(), Epoch: r.uint(), Method: r.text(), FactorID: r.text(),
-		Expires: r.time(), Wrong: r.count(), State: r.bytes(),
+		Expires: r.time(), Wrong: r.count(), State: r.bytes(), Before: r.bytes(), BeforeAt: r.time(),
 	}
 	if err := r.end(); err != nil {
 		return ticket{}, fmt.Errorf("ticket: %w", err)

@@ -44,6 +44,7 @@ const (
 	FactorResumed   Kind = "factor-resumed"
 	FactorPreferred Kind = "factor-preferred"
 	FactorStopped   Kind = "factor-stopped" // by wrong guesses
+	FactorFreed     Kind = "factor-freed"   // by its owner, with several codes in a row
 	Proved          Kind = "proved"
 	WrongAnswer     Kind = "wrong-answer"
 	AnswerSpent     Kind = "answer-spent"   // right, but used before

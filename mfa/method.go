@@ -93,6 +93,29 @@ type Counter interface {
 	Left(f Factor) int
 }
 
+// Freer is a Method whose factors, when wrong guesses have stopped them, are freed by their owner: of such a factor
+// Begin asks for, and Finish takes, a longer answer that nobody can guess.
+type Freer interface {
+	Frees(f Factor) bool
+}
+
+// Asker is a Method that must ask somebody outside before it can judge. The Engine calls Ask once a request, outside of
+// its compare-and-swap loop, with an attempt that would be judged; what it returns is the State of Finish and FinishEnroll.
+// Its errors mean that nothing could be found out: a verdict, good or bad, is a state.
+type Asker interface {
+	Ask(context.Context, Attempt) (state []byte, err error)
+}
+
+// Hinter is a Method that can tell, from two wrong answers in a row, what may be wrong with the user's device. One answer
+// alone must never give a hint: it would tell which future answers are right.
+type Hinter interface {
+	// Hint returns a stable word, such as HintClock, or "". Before is the answer before a.Answer, given at the time.
+	Hint(a Attempt, before []byte, at time.Time) string
+}
+
+// HintClock says that the clock of the user's device is off: two codes in a row bring it back into step.
+const HintClock = "clock"
+
 // KeyOf makes a Factor.Key: the SHA-256 of a label ("passkey") and a value (the credential id) that no two users may
 // share. It is not keyed, so that a store can be searched for it after keys were rotated.
 func KeyOf(label string, value []byte) string {

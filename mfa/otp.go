@@ -1,11 +1,18 @@
 package mfa
 
 import (
+	"cmp"
+	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -32,11 +39,119 @@ func (a Algorithm) String() string {
 // keySize is the length of a new key: that of the hash (RFC 6238 §5.1, RFC 2104 §3).
 func (a Algorithm) keySize() int { return [...]int{sha1.Size, sha256.Size, sha512.Size}[a] }
 
+// OTPEnrollPrompt is what a user puts into an authenticator app.
+type OTPEnrollPrompt struct {
+	Secret string `json:"secret"` // base32 without padding
+	URI    string `json:"uri"`    // otpauth
+	QR     string `json:"qr"`     // an SVG of URI, drawn by the Guard
+}
+
+// OTPPrompt asks for a code.
+type OTPPrompt struct {
+	Factor string `json:"factor"`
+	Digits int    `json:"digits"`
+	Codes  int    `json:"codes,omitempty"` // more than one: so many in a row, to free a factor that was stopped
+}
+
 // Lengths that are judged. Keys longer than a block of SHA-1 would have to be hashed first; no app makes any.
 const (
 	minOTPKey, maxOTPKey       = 5, 64
 	minOTPDigits, maxOTPDigits = 6, 8
+	defaultDigits              = 6
 )
+
+func checkAlgorithm(method string, a Algorithm) error {
+	if a > SHA512 {
+		return fmt.Errorf("%s.Algorithm is %d: give SHA1, SHA256 or SHA512", method, a)
+	}
+	return nil
+}
+
+func checkDigits(method string, digits int) error {
+	if digits != 0 && (digits < minOTPDigits || digits > maxOTPDigits) {
+		return fmt.Errorf("%s.Digits is %d: give 6, 7 or 8", method, digits)
+	}
+	return nil
+}
+
+// checkOTP checks what a factor shares with its app or token.
+func checkOTP(key []byte, a Algorithm, digits int) error {
+	switch {
+	case len(key) < minOTPKey || len(key) > maxOTPKey:
+		return fmt.Errorf("a key of %d bytes: it must have %d to %d", len(key), minOTPKey, maxOTPKey)
+	case a > SHA512:
+		return fmt.Errorf("algorithm %d is not known", a)
+	case digits < minOTPDigits || digits > maxOTPDigits:
+		return fmt.Errorf("%d digits: there must be %d to %d", digits, minOTPDigits, maxOTPDigits)
+	}
+	return nil
+}
+
+func newOTPKey(a Algorithm) ([]byte, error) {
+	key := make([]byte, a.keySize())
+	if _, err := io.ReadFull(rand.Reader, key); err != nil {
+		return nil, fmt.Errorf("making a secret: %w", err)
+	}
+	return key, nil
+}
+
+// otpPrompt makes what apps read from a QR code, and people from the page. A colon parts issuer and account, so neither
+// may hold one; apps that do not decode "+" want spaces as %20.
+func otpPrompt(kind, issuer string, u User, key []byte, a Algorithm, digits int, more string) OTPEnrollPrompt {
+	plain := func(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, ":", " ")) }
+	issuer, label := plain(issuer), plain(cmp.Or(u.Name, u.Email, u.DisplayName))
+	if issuer != "" && label != "" {
+		label = url.PathEscape(issuer) + ":" + url.PathEscape(label)
+	} else {
+		label = url.PathEscape(cmp.Or(label, issuer))
+	}
+	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+	q := "secret=" + secret
+	if issuer != "" {
+		q += "&issuer=" + url.PathEscape(issuer)
+	}
+	q += "&algorithm=" + a.String() + "&digits=" + strconv.Itoa(digits) + more
+	return OTPEnrollPrompt{Secret: secret, URI: "otpauth://" + kind + "/" + label + "?" + q}
+}
+
+// Codes in a row: two bring a factor back into step, three free one that was stopped by wrong guesses.
+const (
+	resyncCodes = 2
+	freeCodes   = 3
+)
+
+// codesAsked is how many codes in a row must be typed; 1: one, or resyncCodes.
+func codesAsked(f Factor) int {
+	if f.Off&StoppedByGuesses != 0 {
+		return freeCodes
+	}
+	return 1
+}
+
+// countCodes returns how many codes an answer holds, if it is as many as may be judged.
+func countCodes(codes []byte, digits, asked int) (int, error) {
+	n := len(codes) / digits
+	if len(codes)%digits != 0 || !isDigits(codes) || n != asked && (asked != 1 || n != resyncCodes) {
+		return 0, ErrWrongAnswer
+	}
+	return n, nil
+}
+
+// parseCodes returns the numbers of an answer of at most freeCodes codes.
+func parseCodes(codes []byte, digits int) (list [freeCodes]uint32) {
+	for i := range len(codes) / digits {
+		list[i] = parseCode(codes[i*digits:][:digits])
+	}
+	return list
+}
+
+// canonicalCodes returns the digits of as many codes as may be judged.
+func canonicalCodes(answer []byte, digits, asked int) ([]byte, bool) {
+	if code, ok := canonicalDigits(answer, asked*digits); ok || asked != 1 {
+		return code, ok
+	}
+	return canonicalDigits(answer, resyncCodes*digits)
+}
 
 // otpCode returns the one-time password of a counter as a number below 10^digits (RFC 4226 §5.3). It allocates nothing:
 // the two passes of HMAC (RFC 2104 §2) are two sums over blocks on the stack.

@@ -9,6 +9,7 @@ type Refusal struct {
 	RetryAfter time.Duration // TooMany: how long to wait
 	Detail     string        // for developers, in English; never a secret
 	Retry      *Begun        // WrongAnswer: the next ticket; nil: begin anew
+	Hint       string        // WrongAnswer: what a Hinter has found out, such as HintClock
 }
 
 // Why is the reason of a Refusal. The words are stable.

@@ -26,6 +26,10 @@ type ticket struct {
 	Expires  time.Time
 	Wrong    int // answers before this one, at enrollment
 	State    []byte
+
+	// The wrong answer before this one, for a Hinter.
+	Before   []byte
+	BeforeAt time.Time
 }
 
 // purpose keeps tickets of one ceremony from opening in another.

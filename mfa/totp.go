@@ -3,16 +3,11 @@ package mfa
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -40,21 +35,7 @@ type TOTPSeed struct {
 	Last      int64         // the step of the last one
 }
 
-// TOTPEnrollPrompt is what a user puts into an authenticator app.
-type TOTPEnrollPrompt struct {
-	Secret string `json:"secret"` // base32 without padding
-	URI    string `json:"uri"`    // otpauth
-	QR     string `json:"qr"`     // an SVG of URI, drawn by the Guard
-}
-
-// TOTPPrompt asks for a code.
-type TOTPPrompt struct {
-	Factor string `json:"factor"`
-	Digits int    `json:"digits"`
-}
-
 const (
-	defaultDigits   = 6
 	defaultPeriod   = 30 * time.Second
 	defaultMaxDrift = 2
 	maxSeedDrift    = 100_000 // some 35 days of 30 seconds
@@ -68,13 +49,7 @@ func (TOTP) Strength() Strength { return Typed }
 
 // Check returns what cannot be offered to new users.
 func (m TOTP) Check() error {
-	var mistakes []error
-	if m.Algorithm > SHA512 {
-		mistakes = append(mistakes, fmt.Errorf("TOTP.Algorithm is %d: give SHA1, SHA256 or SHA512", m.Algorithm))
-	}
-	if m.Digits != 0 && (m.Digits < minOTPDigits || m.Digits > maxOTPDigits) {
-		mistakes = append(mistakes, fmt.Errorf("TOTP.Digits is %d: give 6, 7 or 8", m.Digits))
-	}
+	mistakes := []error{checkAlgorithm("TOTP", m.Algorithm), checkDigits("TOTP", m.Digits)}
 	switch m.Period {
 	case 0, 15 * time.Second, 30 * time.Second, 60 * time.Second:
 	default:
@@ -89,7 +64,7 @@ func (m TOTP) Begin(_ context.Context, a Attempt) (prompt any, state []byte, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("totp factor %s: %w", a.Factor.ID, err)
 	}
-	return TOTPPrompt{Factor: a.Factor.ID, Digits: s.Digits}, nil, nil
+	return OTPPrompt{Factor: a.Factor.ID, Digits: s.Digits, Codes: codesAsked(a.Factor)}, nil, nil
 }
 
 // Finish judges a code. A right one moves the factor to its step, so that it and all before it are spent.
@@ -98,7 +73,7 @@ func (m TOTP) Finish(_ context.Context, a Attempt) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("totp factor %s: %w", a.Factor.ID, err)
 	}
-	if err := s.judge(a.Answer, a.Now); err != nil {
+	if err := s.judgeCodes(a.Answer, codesAsked(a.Factor), a.Now); err != nil {
 		return Outcome{}, err
 	}
 	f := a.Factor
@@ -111,12 +86,13 @@ func (m TOTP) BeginEnroll(_ context.Context, a Attempt) (prompt any, state []byt
 	if err := m.Check(); err != nil {
 		return nil, nil, err
 	}
-	s := TOTPSeed{
-		Key: make([]byte, m.Algorithm.keySize()), Algorithm: m.Algorithm,
-		Digits: m.digits(), Period: cmp.Or(m.Period, defaultPeriod), MaxDrift: defaultMaxDrift,
+	key, err := newOTPKey(m.Algorithm)
+	if err != nil {
+		return nil, nil, err
 	}
-	if _, err := io.ReadFull(rand.Reader, s.Key); err != nil {
-		return nil, nil, fmt.Errorf("making a secret: %w", err)
+	s := TOTPSeed{
+		Key: key, Algorithm: m.Algorithm, Digits: m.digits(), Period: cmp.Or(m.Period, defaultPeriod),
+		MaxDrift: defaultMaxDrift,
 	}
 	return m.prompt(a.User, s), s.encode(), nil
 }
@@ -142,47 +118,83 @@ func (m TOTP) Reprompt(a Attempt) (prompt any, err error) {
 	return m.prompt(a.User, s), nil
 }
 
-// Canonical implements Canonicalizer: as many ASCII digits as the factor's codes have.
+// Canonical implements Canonicalizer: the ASCII digits of one code, or of as many in a row as may be asked for.
 func (m TOTP) Canonical(f Factor, answer []byte) ([]byte, bool) {
-	digits := m.digits()
-	if f.State != nil {
-		s, err := decodeSeed(f.State)
-		if err != nil {
-			return nil, false
-		}
-		digits = s.Digits
+	if f.State == nil {
+		return canonicalDigits(answer, m.digits())
 	}
-	return canonicalDigits(answer, digits)
+	s, err := decodeSeed(f.State)
+	if err != nil {
+		return nil, false
+	}
+	return canonicalCodes(answer, s.Digits, codesAsked(f))
 }
+
+// Hint implements Hinter: two different codes that are as many steps away from the time they were typed at.
+func (m TOTP) Hint(a Attempt, before []byte, at time.Time) string {
+	s, err := decodeSeed(a.Factor.State)
+	if err != nil || len(before) != s.Digits || len(a.Answer) != s.Digits || !isDigits(before) || !isDigits(a.Answer) {
+		return ""
+	}
+	then, now := s.step(at), s.step(a.Now)
+	first, second := parseCode(before), parseCode(a.Answer)
+	hint := ""
+	for offset := int64(-totpReach); offset <= totpReach && then != now; offset++ {
+		if then+offset < 0 || otpCode(s.Algorithm, s.Key, uint64(then+offset), s.Digits) != first {
+			continue
+		}
+		if otpCode(s.Algorithm, s.Key, uint64(now+offset), s.Digits) == second {
+			hint = HintClock
+		}
+	}
+	return hint
+}
+
+// Frees implements Freer.
+func (TOTP) Frees(f Factor) bool { return f.State != nil }
 
 func (m TOTP) digits() int { return cmp.Or(m.Digits, defaultDigits) }
 
-func (m TOTP) prompt(u User, s TOTPSeed) TOTPEnrollPrompt {
-	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(s.Key)
-	return TOTPEnrollPrompt{Secret: secret, URI: m.uri(u, s, secret)}
-}
-
-// uri is what apps read from a QR code. A colon parts issuer and account, so neither may hold one; apps that do not
-// decode "+" want spaces as %20.
-func (m TOTP) uri(u User, s TOTPSeed, secret string) string {
-	plain := func(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, ":", " ")) }
-	issuer, label := plain(m.Issuer), plain(cmp.Or(u.Name, u.Email, u.DisplayName))
-	if issuer != "" && label != "" {
-		label = url.PathEscape(issuer) + ":" + url.PathEscape(label)
-	} else {
-		label = url.PathEscape(cmp.Or(label, issuer))
-	}
-	q := "secret=" + secret
-	if issuer != "" {
-		q += "&issuer=" + url.PathEscape(issuer)
-	}
-	q += "&algorithm=" + s.Algorithm.String() + "&digits=" + strconv.Itoa(s.Digits) +
-		"&period=" + strconv.FormatInt(int64(s.Period/time.Second), 10)
-	return "otpauth://totp/" + label + "?" + q
+func (m TOTP) prompt(u User, s TOTPSeed) OTPEnrollPrompt {
+	period := strconv.FormatInt(int64(s.Period/time.Second), 10)
+	return otpPrompt("totp", m.Issuer, u, s.Key, s.Algorithm, s.Digits, "&period="+period)
 }
 
 // totpWindow is how many steps are right on each side of the expected one (RFC 6238 §5.2 suggests one).
 const totpWindow = 1
+
+// totpReach is how far from now several codes in a row are looked for: a day either way at 30 seconds.
+const totpReach = 2880
+
+// judgeCodes judges one code, or several in a row: two set the drift again, however far it is (the resync form), three
+// free a factor that was stopped. Those that are right are spent, and all before them. Codes of steps that may have been
+// used are never right, so a clock that was far ahead and was put right is accepted once it has passed the last one used.
+func (s *TOTPSeed) judgeCodes(codes []byte, asked int, now time.Time) error {
+	n, err := countCodes(codes, s.Digits, asked)
+	if err != nil || n == 1 {
+		return cmp.Or(err, s.judge(codes, now))
+	}
+	given, present := parseCodes(codes, s.Digits), s.step(now)
+	first := max(present-totpReach, s.last()+1, 0)
+	at := int64(-1)
+	for step := first; step <= present+totpReach; step++ {
+		right := 1
+		for i := range n {
+			right &= subtle.ConstantTimeEq(int32(given[i]), int32(otpCode(s.Algorithm, s.Key, uint64(step)+uint64(i), s.Digits)))
+		}
+		if right == 1 { // nobody who does not know the key gets here
+			at = step + int64(n) - 1
+			break
+		}
+	}
+	if at < 0 {
+		return ErrWrongAnswer
+	}
+	s.Drift = int(at - present)
+	s.MaxDrift = max(s.MaxDrift, s.Drift, -s.Drift)
+	s.Used, s.Last = true, at
+	return nil
+}
 
 // judge compares a code with all steps of the window, in the same time whichever one it is. The one that it is of must be
 // later than the last one used.
@@ -254,13 +266,10 @@ func (s TOTPSeed) Factor() (Factor, error) {
 }
 
 func (s *TOTPSeed) check() error {
+	if err := checkOTP(s.Key, s.Algorithm, s.Digits); err != nil {
+		return err
+	}
 	switch {
-	case len(s.Key) < minOTPKey || len(s.Key) > maxOTPKey:
-		return fmt.Errorf("a key of %d bytes: it must have %d to %d", len(s.Key), minOTPKey, maxOTPKey)
-	case s.Algorithm > SHA512:
-		return fmt.Errorf("algorithm %d is not known", s.Algorithm)
-	case s.Digits < minOTPDigits || s.Digits > maxOTPDigits:
-		return fmt.Errorf("%d digits: there must be %d to %d", s.Digits, minOTPDigits, maxOTPDigits)
 	case s.Period < 10*time.Second || s.Period > 300*time.Second || s.Period%time.Second != 0:
 		return fmt.Errorf("a period of %v: it must be whole seconds from 10 to 300", s.Period)
 	case s.MaxDrift < 0 || s.MaxDrift > maxSeedDrift || s.Drift > s.MaxDrift || -s.Drift > s.MaxDrift:
