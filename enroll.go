@@ -79,7 +79,7 @@ func (g *Guard) methodChoices(methods []string, back string) []methodChoice {
 
 // gate returns nil if the caller may change factors now.
 func (g *Guard) gate(r *http.Request, c *caller) error {
-	acct, err := g.engine.Account(r.Context(), c.User.ID)
+	acct, err := g.engine.Account(r.Context(), c.User)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (g *Guard) enrollWith(w http.ResponseWriter, r *http.Request, c *caller) er
 		})
 		return nil
 	}
-	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, method)
+	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, method, "")
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if err := g.shown(b); err != nil {
 		return err
 	}
-	acct, err := g.engine.Account(r.Context(), c.User.ID)
+	acct, err := g.engine.Account(r.Context(), c.User)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (g *Guard) beginEnroll(w http.ResponseWriter, r *http.Request, c *caller) e
 	if _, err := g.read(w, r, c); err != nil {
 		return err
 	}
-	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, r.PathValue("method"))
+	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, r.PathValue("method"), "")
 	if err != nil {
 		return err
 	}

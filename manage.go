@@ -36,7 +36,7 @@ func (g *Guard) askChange(w http.ResponseWriter, r *http.Request, c *caller) err
 		}
 		return notFound()
 	}
-	acct, err := g.engine.Account(r.Context(), c.User.ID)
+	acct, err := g.engine.Account(r.Context(), c.User)
 	if err != nil {
 		return err
 	}

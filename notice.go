@@ -84,7 +84,7 @@ func (g *Guard) notice(ctx context.Context, u mfa.User, ev mfa.Event) Notice {
 // be read now does not keep the notice back.
 func (g *Guard) noticeFactor(ctx context.Context, u mfa.User, ev mfa.Event) (name string, left int) {
 	name = g.methodName(ev.Method)
-	acct, err := g.engine.Account(ctx, u.ID)
+	acct, err := g.engine.Account(ctx, u)
 	if err != nil {
 		return name, 0
 	}

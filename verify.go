@@ -97,7 +97,7 @@ func (g *Guard) choiceList(factors []mfa.Factor, back string) []choice {
 
 // ways returns the account of a caller and the factors to offer. Without any it is a problem that says where to turn.
 func (g *Guard) ways(r *http.Request, c *caller) (*mfa.Account, []mfa.Factor, error) {
-	acct, err := g.engine.Account(r.Context(), c.User.ID)
+	acct, err := g.engine.Account(r.Context(), c.User)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -350,7 +350,7 @@ func (g *Guard) wrongText(method string, wait time.Duration) string {
 // isSatisfied reports whether a caller has proved already what the way asks for.
 func (g *Guard) isSatisfied(r *http.Request, c *caller) bool {
 	if c.way.Manage {
-		acct, err := g.engine.Account(r.Context(), c.User.ID)
+		acct, err := g.engine.Account(r.Context(), c.User)
 		return err == nil && acct.Enrolled() && g.engine.Gate(acct, c.Visit) == nil
 	}
 	d, err := g.engine.Decide(r.Context(), c.way.policy(), c.Visit)
@@ -384,7 +384,7 @@ type recoveredMain struct{ Text, Renew, Next string }
 
 // recovered offers new recovery codes after one was used.
 func (g *Guard) recovered(w http.ResponseWriter, r *http.Request, c *caller) error {
-	acct, err := g.engine.Account(r.Context(), c.User.ID)
+	acct, err := g.engine.Account(r.Context(), c.User)
 	if err != nil {
 		return err
 	}

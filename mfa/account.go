@@ -19,6 +19,8 @@ type Account struct {
 	Events      uint64 // running number of this account's events
 	Preferences Preferences
 	Frees       Day // tries to free a factor that wrong guesses have stopped
+
+	implied []Factor // factors without enrollment, made from the User of this request; never stored
 }
 
 // Answered is a ticket that has had its one answer; it is remembered until it would have expired.
@@ -36,14 +38,15 @@ type Live struct {
 	Until                      time.Time
 }
 
-// Browser is a remembered browser: the SHA-256 of its present and its previous token, and the proof that it stands for.
+// Browser is a remembered browser: the SHA-256 of its present and its previous token, what makes one from the other, and
+// the proof that it stands for.
 type Browser struct {
-	ID, Label         string
-	Present, Previous []byte
-	Presented         time.Time // when the present token was first presented
-	FactorID          string
-	At, Until         time.Time
-	Verified          bool
+	ID, Label                 string
+	Present, Previous, Secret []byte
+	Rotated                   time.Time // when the present token was made
+	FactorID                  string
+	At, Until                 time.Time
+	Verified                  bool
 }
 
 // Preferences are the user's own choices.
@@ -55,10 +58,20 @@ type Preferences struct {
 
 // Factor returns the factor with the given id and whether there is one.
 func (acct *Account) Factor(id string) (Factor, bool) {
-	if i := acct.index(id); i >= 0 {
-		return acct.Factors[i], true
+	for _, list := range [...][]Factor{acct.Factors, acct.implied} {
+		if i := slices.IndexFunc(list, func(f Factor) bool { return f.ID == id }); i >= 0 {
+			return list[i], true
+		}
 	}
 	return Factor{}, false
+}
+
+// all returns the factors, and those without enrollment.
+func (acct *Account) all() []Factor {
+	if len(acct.implied) == 0 {
+		return acct.Factors
+	}
+	return slices.Concat(acct.Factors, acct.implied)
 }
 
 // Enrolled reports whether the account holds any factor at all. Paused, stopped, expired and unknown ones count, and

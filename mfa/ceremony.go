@@ -30,6 +30,7 @@ type Begun struct {
 	Factor  Factor // the one to prove, without its State; zero at enrollment and for an Identifier
 	Prompt  any    // what the method shows
 	Expires time.Time
+	Sending *Sending // what is to be carried to the user now; nil: nothing
 }
 
 // Done is a finished ceremony or change. It has been saved.
@@ -39,6 +40,8 @@ type Done struct {
 	Assurance Assurance // to be given to the login in place of the old one
 	Account   *Account  // as saved; must not be changed
 	First     bool      // the account held no factor before
+
+	Series, Token string // of a browser that is remembered from now on, or whose token has changed; "": none
 }
 
 // Choices returns the factors that can be proved now, the preferred one first, then the last used ones. Recovery codes
@@ -46,7 +49,7 @@ type Done struct {
 func (e *Engine) Choices(acct *Account) []Factor {
 	now := e.now()
 	var list []Factor
-	for _, f := range acct.Factors {
+	for _, f := range acct.all() {
 		if e.provable(f, now) {
 			list = append(list, f)
 		}
@@ -97,7 +100,10 @@ func (e *Engine) BeginVerify(ctx context.Context, v Visit, method, factorID stri
 	if err != nil {
 		return Begun{}, err
 	}
-	acct, err := e.Account(ctx, v.User.ID)
+	if s, ok := m.(Sender); ok {
+		return e.beginSent(ctx, v, s, factorID)
+	}
+	acct, err := e.Account(ctx, v.User)
 	if err != nil {
 		return Begun{}, err
 	}
@@ -213,6 +219,9 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 		a := Attempt{
 			User: v.User, Factor: f, Own: e.own(acct, method, true), State: t.State, Answer: canonical, Now: now,
 		}
+		if _, ok := m.(Sender); ok {
+			a.State = acct.sentHash(v.login(), v.sentPurpose(acct), f.ID, now)
+		}
 		out, err := finish(ctx, m, a)
 		switch {
 		case err == nil:
@@ -281,8 +290,7 @@ func (e *Engine) misread(ctx context.Context, v Visit, acct *Account, m Method, 
 
 // right puts a proof into the account.
 func (e *Engine) right(v Visit, acct *Account, t ticket, f Factor, out Outcome, now time.Time, done *Done) (ruling, error) {
-	i := acct.index(f.ID)
-	if i < 0 || out.Factor.ID != f.ID {
+	if _, ok := acct.Factor(f.ID); !ok || out.Factor.ID != f.ID {
 		return ruling{}, errors.New("the method proved a factor that was not asked for")
 	}
 	proof, err := e.prove(f.ID, out.Verified, now)
@@ -291,7 +299,13 @@ func (e *Engine) right(v Visit, acct *Account, t ticket, f Factor, out Outcome, 
 	}
 	lane := v.lane(acct)
 	acct.answer(t, lane, now)
-	kept := &acct.Factors[i]
+	if f.Method == MethodSent {
+		acct.answerLive(v.login(), v.sentPurpose(acct), true, now)
+	}
+	kept := &f // of a factor without enrollment nothing is kept
+	if i := acct.index(f.ID); i >= 0 {
+		kept = &acct.Factors[i]
+	}
 	var events []Event
 	if kept.Off&StoppedByGuesses != 0 {
 		kept.Off &^= StoppedByGuesses
@@ -315,6 +329,13 @@ func (e *Engine) right(v Visit, acct *Account, t ticket, f Factor, out Outcome, 
 	}
 	done.Factor, done.Proof = kept.bare(), proof
 	done.Assurance = v.carried(acct.Epoch, acct.Epoch).with(proof)
+	if v.Remember > 0 && !kept.backup() {
+		ev, err := v.rememberBrowser(acct, proof, now, done)
+		if err != nil {
+			return ruling{}, err
+		}
+		events = append(events, ev)
+	}
 	return ruling{events: events}, nil
 }
 
@@ -383,6 +404,9 @@ func (e *Engine) wrong(ctx context.Context, v Visit, acct *Account, m Method, t 
 	}
 	acct.answer(t, lane, now)
 	acct.update(f.ID, out)
+	if f.Method == MethodSent {
+		acct.answerLive(v.login(), v.sentPurpose(acct), false, now)
+	}
 	hint := ""
 	if h, ok := m.(Hinter); ok && f.Off == 0 {
 		if t.Before != nil {
@@ -479,13 +503,16 @@ func fresh(at, now time.Time, within time.Duration) bool {
 	return !at.IsZero() && now.Sub(at) <= within && at.Sub(now) <= skew
 }
 
-// BeginEnroll begins the enrollment of a factor.
-func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method string) (Begun, error) {
+// BeginEnroll begins the enrollment of a factor. Address is where a Sender sends its code to; other methods ignore it.
+func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method, address string) (Begun, error) {
 	m, enroller, err := e.enroller(method)
 	if err != nil {
 		return Begun{}, err
 	}
-	acct, err := e.Account(ctx, v.User.ID)
+	if s, ok := m.(Sender); ok {
+		return e.beginSentEnroll(ctx, v, s, address)
+	}
+	acct, err := e.Account(ctx, v.User)
 	if err != nil {
 		return Begun{}, err
 	}
@@ -569,6 +596,9 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 			return ruling{}, &Refusal{Why: WhyTooMany, RetryAfter: wait}
 		}
 		a := Attempt{User: v.User, Own: e.own(acct, method, false), State: t.State, Now: now}
+		if _, ok := m.(Sender); ok {
+			a.Live = acct.sentHash(v.login(), enrollPurpose(t.State), "", now)
+		}
 		canonical, ok := canonical(m, Factor{}, answer)
 		if !ok {
 			b, err := e.reprompt(ctx, v, enroller, a, t)
@@ -579,6 +609,7 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 		out, err := enroller.FinishEnroll(ctx, a)
 		switch {
 		case err == nil:
+			acct.answerLive(v.login(), enrollPurpose(t.State), true, now)
 			return e.enroll(v, acct, t, out, label, now, &done)
 		case errors.Is(err, ErrWrongAnswer), errors.Is(err, ErrSpent):
 			return e.unconfirmed(ctx, v, acct, enroller, a, t, now)
@@ -637,6 +668,7 @@ func (e *Engine) changed(acct *Account) {
 // unconfirmed remembers a wrong confirmation. It is not charged, since the secret is on the page; the last try ends it.
 func (e *Engine) unconfirmed(ctx context.Context, v Visit, acct *Account, m Enroller, a Attempt, t ticket, now time.Time) (ruling, error) {
 	acct.answer(t, v.lane(acct), now)
+	acct.answerLive(v.login(), enrollPurpose(t.State), false, now)
 	ev := v.event(WrongAnswer, Factor{Method: t.Method}, acct)
 	ev.Reason = "enrollment"
 	r := &Refusal{Why: WhyWrongAnswer}

@@ -154,7 +154,8 @@ func (w *writer) browser(b Browser) {
 	w.text(b.Label)
 	w.bytes(b.Present)
 	w.bytes(b.Previous)
-	w.time(b.Presented)
+	w.bytes(b.Secret)
+	w.time(b.Rotated)
 	w.text(b.FactorID)
 	w.time(b.At)
 	w.time(b.Until)
@@ -163,7 +164,7 @@ func (w *writer) browser(b Browser) {
 
 func (r *reader) browser() Browser {
 	return Browser{
-		ID: r.text(), Label: r.text(), Present: r.bytes(), Previous: r.bytes(), Presented: r.time(),
+		ID: r.text(), Label: r.text(), Present: r.bytes(), Previous: r.bytes(), Secret: r.bytes(), Rotated: r.time(),
 		FactorID: r.text(), At: r.time(), Until: r.time(), Verified: r.bool(),
 	}
 }

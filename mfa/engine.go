@@ -135,6 +135,11 @@ type Visit struct {
 	KnownAt   time.Time // when this browser last proved a factor of this account; zero: it is not known
 
 	Address, Browser string // connection address and User-Agent, for events
+
+	// Remember asks that a right answer makes this browser a remembered one for as long; zero: not asked. Label is
+	// what the user will know it by.
+	Remember time.Duration
+	Label    string
 }
 
 func (v Visit) login() string {
@@ -205,21 +210,36 @@ func (e *Engine) Decide(ctx context.Context, p Policy, v Visit) (Decision, error
 	}
 	now := e.now()
 	if acct, ok := e.cache.fresh(v.User.ID, now); ok {
-		if d := p.Decide(now, v.User, *acct, e.names, v.Assurance); d.Action == Allow {
+		if d := e.decide(p, now, v, acct); d.Action == Allow {
 			return d, nil
 		}
 	}
-	acct, err := e.Account(ctx, v.User.ID)
+	acct, _, err := e.load(ctx, v.User.ID)
 	if err != nil {
 		return Decision{Policy: p}, err
 	}
-	return p.Decide(e.now(), v.User, *acct, e.names, v.Assurance), nil
+	return e.decide(p, e.now(), v, acct), nil
 }
 
-// Account returns the account of a user as the store has it now. It is shared: it must not be changed.
-func (e *Engine) Account(ctx context.Context, userID string) (*Account, error) {
-	acct, _, err := e.load(ctx, userID)
-	return acct, err
+// decide lets p decide about a shared account. What is only sent is looked at only where it may count.
+func (e *Engine) decide(p Policy, now time.Time, v Visit, shared *Account) Decision {
+	acct := *shared
+	if p.Min <= Sent {
+		e.imply(&acct, v.User)
+	}
+	return p.Decide(now, v.User, acct, e.names, v.Assurance)
+}
+
+// Account returns the account of a user as the store has it now, with the factors that need no enrollment. Its factors
+// are shared: they must not be changed.
+func (e *Engine) Account(ctx context.Context, u User) (*Account, error) {
+	shared, _, err := e.load(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	acct := *shared
+	e.imply(&acct, u)
+	return &acct, nil
 }
 
 // load reads and opens an account. One that does not exist is empty and has version 0.
@@ -288,6 +308,7 @@ func (e *Engine) settle(ctx context.Context, v Visit, judge func(acct *Account, 
 		}
 		now := e.now()
 		acct := old.clone()
+		e.imply(acct, v.User)
 		r, err := judge(acct, now)
 		if err != nil {
 			return ruling{}, err

@@ -51,7 +51,11 @@ const (
 	WrongInARow     Kind = "wrong-in-a-row" // the last of FreeTries: the user is told
 	WaitBegan       Kind = "wait-began"     // the budget is exhausted for a while
 	RecoveryUsed    Kind = "recovery-used"
-	NewBrowser      Kind = "new-browser" // first proof from a browser that had none, at most one a day
+	NewBrowser      Kind = "new-browser"    // first proof from a browser that had none, at most one a day
+	BrowserAdded    Kind = "browser-added"  // remembered from now on
+	BrowserGone     Kind = "browser-gone"   // its owner has forgotten it
+	BrowserStolen   Kind = "browser-stolen" // an old token came back: the series was ended
+	BrowserRenamed  Kind = "browser-renamed"
 	SessionsEnded   Kind = "sessions-ended"
 	Waived          Kind = "waived" // a policy asked for nothing
 	Noted           Kind = "noted"  // a method noted something

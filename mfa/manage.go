@@ -126,7 +126,7 @@ func (e *Engine) manage(ctx context.Context, v Visit, factorID string, check fun
 
 // proved is the check of a session that has passed the second door.
 func (e *Engine) proved(acct *Account, v Visit) error {
-	switch d := (Policy{Min: Sent}).Decide(e.now(), v.User, *acct, e.names, v.Assurance); d.Action {
+	switch d := e.decide(Policy{Min: Sent}, e.now(), v, acct); d.Action {
 	case Allow:
 		return nil
 	case Enroll:

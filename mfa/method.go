@@ -43,6 +43,9 @@ type Attempt struct {
 	Answer []byte   // in the canonical form of a Canonicalizer; nil at Begin
 	Now    time.Time
 
+	Address string // where a code is to be sent, as it was typed; at BeginEnroll of a Sender
+	Live    []byte // the hash of the code that was sent; at FinishEnroll of a Sender
+
 	// NeedVerified asks for user verification (PIN or biometric) instead of preferring it.
 	NeedVerified bool
 }

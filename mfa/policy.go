@@ -189,14 +189,11 @@ func (p Policy) counts(now time.Time, acct *Account, methods []string, proof *Pr
 
 // detour says what a request must do that may not pass.
 func (p Policy) detour(now time.Time, acct *Account, methods []string, need int, d Decision) (Action, Reason) {
-	if !d.Enrolled {
-		return Enroll, ReasonNotEnrolled
-	}
 	if acct.awaitsEnrollment() {
 		return Enroll, ReasonReset
 	}
 	usable, worth, sent := false, 0, false
-	for _, f := range acct.Factors {
+	for _, f := range acct.all() {
 		if f.Method == MethodPass || !f.Usable(now, methods) {
 			continue
 		}
@@ -211,6 +208,8 @@ func (p Policy) detour(now time.Time, acct *Account, methods []string, need int,
 		}
 	}
 	switch {
+	case !d.Enrolled && worth < need:
+		return Enroll, ReasonNotEnrolled
 	case !usable:
 		return Verify, ReasonStuck
 	case worth < need:

@@ -47,7 +47,9 @@ func (m Yubico) Check() error {
 }
 
 // Begin asks for a touch.
-func (Yubico) Begin(context.Context, Attempt) (prompt any, state []byte, err error) { return nil, nil, nil }
+func (Yubico) Begin(context.Context, Attempt) (prompt any, state []byte, err error) {
+	return nil, nil, nil
+}
 
 // BeginEnroll asks for the first touch.
 func (Yubico) BeginEnroll(context.Context, Attempt) (prompt any, state []byte, err error) {
