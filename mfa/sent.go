@@ -43,6 +43,12 @@ type Courier interface {
 	Carry(ctx context.Context, m Message) error
 }
 
+// Grouper is a Courier whose messages cost money, so that somebody may earn by having them sent. Group returns what is
+// counted together of an address, such as the range of a phone number; "": nothing.
+type Grouper interface {
+	Group(address string) string
+}
+
 // Message is what a Courier carries, finished and in the language of the user.
 type Message struct {
 	ID      string // the same for every try: an idempotency key

@@ -1,0 +1,69 @@
+package courier
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode"
+
+	"sallyport/mfa"
+)
+
+// Func is a courier that is a function of the site. It reaches e-mail addresses.
+type Func struct {
+	mailbox
+	name  string
+	carry func(context.Context, mfa.Message) error
+}
+
+var _ mfa.Courier = (*Func)(nil)
+
+// NewFunc makes a courier of a function. It is called again with the same Message.ID only by its caller. It panics
+// without a name or a function.
+func NewFunc(name string, carry func(context.Context, mfa.Message) error) *Func {
+	if name == "" || carry == nil {
+		panic("courier: NewFunc without a name or a function")
+	}
+	return &Func{name: name, carry: carry}
+}
+
+// Name returns the name.
+func (f *Func) Name() string { return f.name }
+
+// Carry implements mfa.Courier.
+func (f *Func) Carry(ctx context.Context, m mfa.Message) error { return f.carry(ctx, m) }
+
+// Terminal is the courier "terminal": it prints messages, for development. Everybody who sees the screen or its log sees
+// the codes.
+type Terminal struct {
+	mailbox
+	mu  sync.Mutex
+	out io.Writer
+}
+
+var _ mfa.Courier = (*Terminal)(nil)
+
+// NewTerminal makes a courier that prints to out.
+func NewTerminal(out io.Writer) *Terminal { return &Terminal{out: out} }
+
+// Name returns terminal.
+func (t *Terminal) Name() string { return "terminal" }
+
+// Carry implements mfa.Courier. What could move the cursor is left out.
+func (t *Terminal) Carry(_ context.Context, m mfa.Message) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, err := fmt.Fprintf(t.out, "--- to %s: %s\n%s\n---\n", printable(m.To), printable(m.Subject), printable(m.Text))
+	return err
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+			return -1
+		}
+		return r
+	}, text)
+}
