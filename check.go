@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport/mfa"
+	"sallyport/passkey"
 )
 
 // ConfigError is what New returns when the configuration cannot work: every mistake on a line of its own, each with the
@@ -38,14 +39,30 @@ func (c Config) withDefaults() Config {
 	if u, err := url.Parse(c.Origin); err == nil {
 		c.Name = cmp.Or(c.Name, u.Host)
 	}
-	if c.Methods == nil {
-		c.Methods = []mfa.Method{mfa.TOTP{Issuer: c.Name}, mfa.Recovery{}}
-	}
 	c.Log = orDefaultLog(c.Log)
+	if c.Methods == nil {
+		c.Methods = c.defaultMethods()
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	return c
+}
+
+// defaultMethods are the methods of a site that names none. Passkeys belong to the host that is in Origin today: a site
+// that may move to another one names its methods.
+func (c Config) defaultMethods() []mfa.Method {
+	light := []mfa.Method{mfa.TOTP{Issuer: c.Name}, mfa.Recovery{}}
+	u, err := url.Parse(c.Origin)
+	if err != nil || checkOrigin(c.Origin) != nil {
+		return light // told by checkAddresses
+	}
+	keys, err := passkey.New(passkey.Config{RPID: u.Hostname(), RPName: c.Name, Origins: []string{c.Origin}})
+	if err != nil {
+		c.Log.Info("sallyport: passkeys are left out, since browsers have none for this origin", "origin", c.Origin, "reason", err)
+		return light
+	}
+	return append([]mfa.Method{keys}, light...)
 }
 
 // checkAddresses checks what says where things are.

@@ -14,6 +14,7 @@ type enrollMain struct {
 	Prompt               any
 	Label                string
 	Later                string // address of where to go without; "": the factor is needed
+	Others               string // address of the other methods; "": there are none
 	Heading              string // of a file in which recovery codes are saved
 	Wrong                bool   // the last answer was
 	Replaces             bool   // it takes the place of what is there
@@ -29,7 +30,7 @@ type methodChoice struct{ Method, Name, Text, URL string }
 
 // enrollable are the methods that users can add from the pages and that would count where the way leads.
 func (g *Guard) enrollable(b way) []string {
-	var list []string
+	list := []string{} // in a document [], not null
 	for _, name := range g.engine.Methods() {
 		m, err := g.engine.Method(name)
 		if err != nil || name == mfa.MethodRecovery {
@@ -125,6 +126,9 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if _, ok := b.Prompt.(mfa.RecoveryPrompt); ok {
 		main.Heading = g.pages.say("codes.file", "site", g.c.Name, "origin", g.c.Origin)
 		main.Replaces = slices.ContainsFunc(acct.Factors, func(f mfa.Factor) bool { return f.Method == b.Method })
+	}
+	if b.Method != mfa.MethodRecovery && len(g.enrollable(c.way)) > 1 {
+		main.Others = g.link("enroll", "back", c.back)
 	}
 	if acct.Enrolled() {
 		if main.Later, err = g.next(c); err != nil {

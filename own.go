@@ -154,7 +154,7 @@ func (g *Guard) caller(r *http.Request) (*caller, error) {
 // goBack opens the way back of a caller.
 func (g *Guard) goBack(c *caller, back string) {
 	if b, ok := g.openWay(c.User, back); ok {
-		c.back, c.way = back, b
+		c.back, c.way, c.NeedVerified = back, b, b.Verified
 	}
 }
 

@@ -140,7 +140,9 @@ func (e *Engine) beginVerify(ctx context.Context, v Visit, acct *Account, m Meth
 	if _, ok := m.(Identifier); ok {
 		f = Factor{}
 	}
-	prompt, state, err := m.Begin(ctx, Attempt{User: v.User, Factor: f, Own: e.own(acct, m.Name(), true), Now: e.now()})
+	prompt, state, err := m.Begin(ctx, Attempt{
+		User: v.User, Factor: f, Own: e.own(acct, m.Name(), true), Now: e.now(), NeedVerified: v.NeedVerified,
+	})
 	if err != nil {
 		return Begun{}, fmt.Errorf("beginning %s: %w", m.Name(), err)
 	}
@@ -464,7 +466,7 @@ func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method string) (Begun
 		return Begun{}, err
 	}
 	now := e.now()
-	a := Attempt{User: v.User, Own: e.own(acct, method, false), Now: now}
+	a := Attempt{User: v.User, Own: e.own(acct, method, false), Now: now, NeedVerified: v.NeedVerified}
 	prompt, state, err := enroller.BeginEnroll(ctx, a)
 	if err != nil {
 		return Begun{}, fmt.Errorf("beginning enrollment of %s: %w", method, err)
@@ -536,7 +538,9 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 		if wait := acct.crowded(v.lane(acct), now); wait > 0 {
 			return ruling{}, &Refusal{Why: WhyTooMany, RetryAfter: wait}
 		}
-		a := Attempt{User: v.User, Own: e.own(acct, method, false), State: t.State, Now: now}
+		a := Attempt{
+			User: v.User, Own: e.own(acct, method, false), State: t.State, Now: now, NeedVerified: v.NeedVerified,
+		}
 		canonical, ok := canonical(m, Factor{}, answer)
 		if !ok {
 			b, err := e.reprompt(ctx, v, enroller, a, t)
@@ -549,7 +553,7 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 		case err == nil:
 			return e.enroll(v, acct, t, out, label, now, &done)
 		case errors.Is(err, ErrWrongAnswer), errors.Is(err, ErrSpent):
-			return e.unconfirmed(ctx, v, acct, enroller, a, t, now)
+			return e.unconfirmed(ctx, v, acct, enroller, a, t, out, now)
 		}
 		return ruling{}, fmt.Errorf("confirming %s: %w", method, err)
 	})
@@ -603,11 +607,14 @@ func (e *Engine) changed(acct *Account) {
 }
 
 // unconfirmed remembers a wrong confirmation. It is not charged, since the secret is on the page; the last try ends it.
-func (e *Engine) unconfirmed(ctx context.Context, v Visit, acct *Account, m Enroller, a Attempt, t ticket, now time.Time) (ruling, error) {
+func (e *Engine) unconfirmed(ctx context.Context, v Visit, acct *Account, m Enroller, a Attempt, t ticket, out Outcome, now time.Time) (ruling, error) {
 	acct.answer(t, v.lane(acct), now)
 	ev := v.event(WrongAnswer, Factor{Method: t.Method}, acct)
 	ev.Reason = "enrollment"
-	r := &Refusal{Why: WhyWrongAnswer}
+	if out.Note != "" {
+		ev.Reason = cut("enrollment: " + out.Note)
+	}
+	r := &Refusal{Why: WhyWrongAnswer, Detail: out.Note}
 	if t.Wrong+1 < enrollTries {
 		t.Wrong++
 		b, err := e.reprompt(ctx, v, m, a, t)

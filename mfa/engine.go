@@ -134,6 +134,8 @@ type Visit struct {
 	Assurance Assurance // what the login has proved, opened
 	KnownAt   time.Time // when this browser last proved a factor of this account; zero: it is not known
 
+	NeedVerified bool // what is begun asks for user verification (PIN or biometric) instead of preferring it
+
 	Address, Browser string // connection address and User-Agent, for events
 }
 
