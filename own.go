@@ -98,8 +98,8 @@ func (g *Guard) isForeign(r *http.Request) bool {
 	if g.cross.Check(r) != nil {
 		return true
 	}
-	origin := r.Header.Get("Origin")
-	return r.Header.Get("Sec-Fetch-Site") == "" && origin != "" && origin != g.c.Origin
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	return origin == "null" && site != "same-origin" || site == "" && origin != "" && origin != g.c.Origin
 }
 
 // signedIn adapts a handler: strangers are sent to sign in, errors and panics become answers.

@@ -72,6 +72,9 @@ func (p *pages) readStatic() error {
 		}
 		sum := sha256.Sum256(content)
 		ext := path.Ext(entry.Name())
+		if types[ext] == "" {
+			continue // not for browsers
+		}
 		hashed := strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:8]) + ext
 		p.static[hashed] = staticFile{types[ext], content}
 		p.names[entry.Name()] = hashed
