@@ -17,8 +17,8 @@ import (
 )
 
 // TOTP is the method of authenticator apps: time-based one-time passwords (RFC 6238). Its fields are for new factors;
-// each factor keeps the parameters that it was made with. The zero TOTP makes what every app understands: SHA-1, 6 digits,
-// 30 seconds.
+// each factor keeps the parameters that it was made with. The zero TOTP makes what every app understands: SHA-1,
+// 6 digits, 30 seconds.
 type TOTP struct {
 	Issuer    string        // the site's name, shown by the app
 	Algorithm Algorithm     // many apps ignore anything but SHA-1
@@ -162,30 +162,32 @@ func (m TOTP) prompt(u User, s TOTPSeed) TOTPEnrollPrompt {
 	return TOTPEnrollPrompt{Secret: secret, URI: m.uri(u, s, secret)}
 }
 
-// uri is what apps read from a QR code. A colon parts issuer and account, so neither may hold one; apps that do not
-// decode "+" want spaces as %20.
+// uri is what apps read from a QR code. A colon parts issuer and account, so neither may hold one.
 func (m TOTP) uri(u User, s TOTPSeed, secret string) string {
 	plain := func(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, ":", " ")) }
 	issuer, label := plain(m.Issuer), plain(cmp.Or(u.Name, u.Email, u.DisplayName))
 	if issuer != "" && label != "" {
-		label = url.PathEscape(issuer) + ":" + url.PathEscape(label)
+		label = escape(issuer) + ":" + escape(label)
 	} else {
-		label = url.PathEscape(cmp.Or(label, issuer))
+		label = escape(cmp.Or(label, issuer))
 	}
 	q := "secret=" + secret
 	if issuer != "" {
-		q += "&issuer=" + url.PathEscape(issuer)
+		q += "&issuer=" + escape(issuer)
 	}
 	q += "&algorithm=" + s.Algorithm.String() + "&digits=" + strconv.Itoa(s.Digits) +
 		"&period=" + strconv.FormatInt(int64(s.Period/time.Second), 10)
 	return "otpauth://totp/" + label + "?" + q
 }
 
+// escape escapes all but letters, digits and "-_.~". Apps that do not decode "+" want spaces as %20.
+func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
+
 // totpWindow is how many steps are right on each side of the expected one (RFC 6238 §5.2 suggests one).
 const totpWindow = 1
 
-// judge compares a code with all steps of the window, in the same time whichever one it is. The one that it is of must be
-// later than the last one used.
+// judge compares a code with all steps of the window, in the same time whichever one it is. The one that it is of must
+// be later than the last one used.
 func (s *TOTPSeed) judge(code []byte, now time.Time) error {
 	if len(code) != s.Digits || !isDigits(code) {
 		return ErrWrongAnswer
@@ -195,8 +197,8 @@ func (s *TOTPSeed) judge(code []byte, now time.Time) error {
 	for offset := int64(-totpWindow); offset <= totpWindow; offset++ {
 		step := present + int64(s.Drift) + offset
 		right := subtle.ConstantTimeEq(int32(given), int32(otpCode(s.Algorithm, s.Key, uint64(step), s.Digits)))
-		// The sign bit of each is 1 if the step is not later than the last one, or before T0.
-		late := int((uint64(s.last()-step)>>63)^1) | int(uint64(step)>>63)
+		right &^= int(uint64(step) >> 63) // the sign bit: a step before T0 has no code
+		late := int(uint64(s.last()-step)>>63) ^ 1
 		fresh := right &^ late
 		// The earliest fresh step wins, so that a code which two steps share spends no more than it must.
 		take := uint64(fresh &^ found)
@@ -214,11 +216,14 @@ func (s *TOTPSeed) judge(code []byte, now time.Time) error {
 	return ErrWrongAnswer
 }
 
-// use spends a step and all before it, and learns one step of the clock's drift from it.
+// use spends a step and all before it, and learns one step of the clock's drift from it. Nothing is learnt from two
+// steps in a row: they may be used within one moment, and if each moved the window, more than three would be right in it.
 func (s *TOTPSeed) use(step, present int64) {
-	seen := int(step - present)
-	s.Drift += min(1, max(-1, seen-s.Drift))
-	s.Drift = min(s.MaxDrift, max(-s.MaxDrift, s.Drift))
+	if !s.Used || step > s.Last+1 {
+		seen := int(step - present)
+		s.Drift += min(1, max(-1, seen-s.Drift))
+		s.Drift = min(s.MaxDrift, max(-s.MaxDrift, s.Drift))
+	}
 	s.Used, s.Last = true, step
 }
 
@@ -264,7 +269,8 @@ func (s *TOTPSeed) check() error {
 	case s.Period < 10*time.Second || s.Period > 300*time.Second || s.Period%time.Second != 0:
 		return fmt.Errorf("a period of %v: it must be whole seconds from 10 to 300", s.Period)
 	case s.MaxDrift < 0 || s.MaxDrift > maxSeedDrift || s.Drift > s.MaxDrift || -s.Drift > s.MaxDrift:
-		return fmt.Errorf("a drift of %d of at most %d steps: it must be within the most, and that within %d", s.Drift, s.MaxDrift, maxSeedDrift)
+		return fmt.Errorf("a drift of %d of at most %d steps: it must be within the most, and that within %d",
+			s.Drift, s.MaxDrift, maxSeedDrift)
 	case s.T0 < -maxT0 || s.T0 > maxT0:
 		return errors.New("a T0 more than 5,000 years away")
 	case s.Used && s.Last < 0:
