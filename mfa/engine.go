@@ -70,15 +70,9 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 	if c.Ring == nil {
 		mistakes = append(mistakes, errors.New("Ring is nil: make one with mfa.NewRing"))
 	}
-	names := make([]string, len(c.Methods))
-	for i, m := range c.Methods {
-		names[i] = m.Name()
-		if slices.Contains(names[:i], names[i]) {
-			mistakes = append(mistakes, fmt.Errorf("Methods: %q is there twice", names[i]))
-		}
-	}
-	if len(c.Methods) == 0 {
-		mistakes = append(mistakes, errors.New("Methods is empty: nobody could prove anything"))
+	names, err := checkMethods(c.Methods)
+	if err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if err := c.Recheck.check(); err != nil {
 		mistakes = append(mistakes, err)
@@ -98,6 +92,30 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 		e.log = slog.Default()
 	}
 	return e, nil
+}
+
+// checkMethods returns the names of the methods and all that is wrong with them.
+func checkMethods(methods []Method) (names []string, err error) {
+	var mistakes []error
+	if len(methods) == 0 {
+		mistakes = append(mistakes, errors.New("Methods is empty: nobody could prove anything"))
+	}
+	for i, m := range methods {
+		if m == nil {
+			mistakes = append(mistakes, fmt.Errorf("Methods: number %d is nil", i+1))
+			continue
+		}
+		if slices.Contains(names, m.Name()) {
+			mistakes = append(mistakes, fmt.Errorf("Methods: %q is there twice", m.Name()))
+		}
+		names = append(names, m.Name())
+		if c, ok := m.(Configured); ok {
+			if err := c.Check(); err != nil {
+				mistakes = append(mistakes, fmt.Errorf("Methods: %w", err))
+			}
+		}
+	}
+	return names, errors.Join(mistakes...)
 }
 
 func (r Recheck) check() error {
