@@ -40,7 +40,8 @@ func NewAttester(format string, aaguid [16]byte, change func(*x509.Certificate))
 	a := &Attester{Format: format, RootKey: mustKey(ES256), Key: mustKey(ES256)}
 	root := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Attestation Root"}, IsCA: true,
-		BasicConstraintsValid: true, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0), KeyUsage: x509.KeyUsageCertSign,
+		BasicConstraintsValid: true, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0),
+		KeyUsage: x509.KeyUsageCertSign,
 	}
 	var err error
 	if a.Root, err = issue(root, root, a.RootKey, a.RootKey); err != nil {
@@ -104,7 +105,9 @@ func modelCertificate(format string, aaguid [16]byte) (*x509.Certificate, error)
 var genCeAAGUID = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 45724, 1, 1, 4}
 
 // attest makes the attestation statement of a new credential, if a site asks for one and somebody vouches.
-func (a *Attester) attest(conveyance string, c *Credential, authData, clientData []byte) (format string, statement Map) {
+func (a *Attester) attest(
+	conveyance string, c *Credential, authData, clientData []byte,
+) (format string, statement Map) {
 	if a == nil || conveyance != "direct" && !a.Unasked {
 		return "none", Map{}
 	}
@@ -119,7 +122,8 @@ func (a *Attester) attest(conveyance string, c *Credential, authData, clientData
 	case "tpm":
 		return a.Format, a.tpm(c, signed)
 	case "android-key":
-		return a.Format, Map{"alg", c.Key.Algorithm, "sig", c.Key.Sign(signed), "x5c", a.chain(a.androidKey(c, hash[:]))}
+		chain := a.chain(a.androidKey(c, hash[:]))
+		return a.Format, Map{"alg", c.Key.Algorithm, "sig", c.Key.Sign(signed), "x5c", chain}
 	case "apple":
 		return a.Format, Map{"x5c", a.chain(a.apple(c, signed))}
 	}

@@ -145,9 +145,14 @@ func ofStatements() []corruption {
 		{"the format in other letters", allFormats, func(_ testing.TB, a *mfatest.Authenticator) {
 			a.Edit.Format = strings.ToUpper(strings.TrimSuffix(a.Attester.Format, "-self"))
 		}},
-		{"a format that nobody knows", allFormats, func(_ testing.TB, a *mfatest.Authenticator) { a.Edit.Format = "example" }},
-		{"the format none with a statement", allFormats, func(_ testing.TB, a *mfatest.Authenticator) { a.Edit.Format = "none" }},
+		{"a format that nobody knows", allFormats, as("example")},
+		{"the format none with a statement", allFormats, as("none")},
 	}
+}
+
+// as names another format.
+func as(format string) func(testing.TB, *mfatest.Authenticator) {
+	return func(_ testing.TB, a *mfatest.Authenticator) { a.Edit.Format = format }
 }
 
 // ofModel lets the certificate of the model be another one.
@@ -175,15 +180,19 @@ func ofCertificates() []corruption {
 	}
 	packed := []string{"packed"}
 	return []corruption{
-		{"the root before the certificate of the model", []string{"packed", "tpm"}, func(_ testing.TB, a *mfatest.Authenticator) {
+		{"the root before the certificate of the model", models, func(_ testing.TB, a *mfatest.Authenticator) {
 			a.Attester.Chain = []*x509.Certificate{a.Attester.Root, a.Attester.Chain[0]}
 		}},
 		{"a certificate before that of the credential", []string{"android-key", "apple"}, in("x5c", func(v any) any {
 			return append([]any{mustRoot().Raw}, v.([]any)...)
 		})},
 		{"an expired certificate", certified, ofAny(func(c *x509.Certificate) { c.NotAfter = time.Unix(1<<30, 0) })},
-		{"a certificate that expired a second ago", certified, ofAny(func(c *x509.Certificate) { c.NotAfter = noon.Add(-time.Second) })},
-		{"a certificate that is not valid yet", certified, ofAny(func(c *x509.Certificate) { c.NotBefore = time.Unix(1<<32, 0) })},
+		{"a certificate that expired a second ago", certified, ofAny(func(c *x509.Certificate) {
+			c.NotAfter = noon.Add(-time.Second)
+		})},
+		{"a certificate that is not valid yet", certified, ofAny(func(c *x509.Certificate) {
+			c.NotBefore = time.Unix(1<<32, 0)
+		})},
 		{"a certificate for another model", packed, ofModel(func(c *x509.Certificate) {
 			c.ExtraExtensions = []pkix.Extension{aaguidExtension(other, false)}
 		})},
@@ -198,7 +207,9 @@ func ofCertificates() []corruption {
 		{"no country", packed, subject(func(n *pkix.Name) { n.Country = nil })},
 		{"a country that is none", packed, subject(func(n *pkix.Name) { n.Country = []string{"USA"} })},
 		{"no organization", packed, subject(func(n *pkix.Name) { n.Organization = nil })},
-		{"another organizational unit", packed, subject(func(n *pkix.Name) { n.OrganizationalUnit = []string{"Authenticators"} })},
+		{"another organizational unit", packed, subject(func(n *pkix.Name) {
+			n.OrganizationalUnit = []string{"Authenticators"}
+		})},
 		{"no organizational unit", packed, subject(func(n *pkix.Name) { n.OrganizationalUnit = nil })},
 		{"no common name", packed, subject(func(n *pkix.Name) { n.CommonName = "" })},
 		{"a root that nobody knows", []string{"android-key", "apple"}, func(t testing.TB, a *mfatest.Authenticator) {
@@ -325,7 +336,9 @@ func ofPhones() []corruption {
 		{"another challenge", android, says(func(k *mfatest.AndroidKey) { k.Challenge = bytes.Repeat([]byte{1}, 32) })},
 		{"no challenge", android, says(func(k *mfatest.AndroidKey) { k.Challenge = nil })},
 		{"for all applications, by hardware", android, says(func(k *mfatest.AndroidKey) { k.TEE.AllApplications = true })},
-		{"for all applications, by software", android, says(func(k *mfatest.AndroidKey) { k.Software.AllApplications = true })},
+		{"for all applications, by software", android, says(func(k *mfatest.AndroidKey) {
+			k.Software.AllApplications = true
+		})},
 		{"a key that was imported", android, says(func(k *mfatest.AndroidKey) { k.TEE.Origin = &imported })},
 		{"a key of no origin", android, says(func(k *mfatest.AndroidKey) { k.TEE.Origin = nil })},
 		{"a key that encrypts", android, says(func(k *mfatest.AndroidKey) { k.TEE.Purpose = []int{0, 1} })},
@@ -343,7 +356,9 @@ func ofPhones() []corruption {
 		{"half a nonce", apple, func(_ testing.TB, a *mfatest.Authenticator) {
 			a.Attester.Nonce = func(b []byte) []byte { return b[:16] }
 		}},
-		{"no nonce", apple, func(_ testing.TB, a *mfatest.Authenticator) { a.Attester.Nonce = func([]byte) []byte { return nil } }},
+		{"no nonce", apple, func(_ testing.TB, a *mfatest.Authenticator) {
+			a.Attester.Nonce = func([]byte) []byte { return nil }
+		}},
 	}
 }
 
@@ -364,9 +379,12 @@ func ofU2F() []corruption {
 				t.Fatal(err)
 			}
 			// U2F signs by SHA-256 whatever the key is.
-			a.Attester.Key, a.Attester.Chain = mfatest.Key{Algorithm: mfatest.ES256, Private: key.Private}, []*x509.Certificate{c}
+			key.Algorithm = mfatest.ES256
+			a.Attester.Key, a.Attester.Chain = key, []*x509.Certificate{c}
 		}},
-		{"a credential on P-384", u2f, func(_ testing.TB, a *mfatest.Authenticator) { a.Algorithms = []int{mfatest.ES384} }},
+		{"a credential on P-384", u2f, func(_ testing.TB, a *mfatest.Authenticator) {
+			a.Algorithms = []int{mfatest.ES384}
+		}},
 	}
 }
 

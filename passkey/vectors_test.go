@@ -87,7 +87,9 @@ func (v vector) register(t testing.TB, m *passkey.Method, clientData, object []b
 }
 
 // authenticate gives the authentication of v, with other parts, to m.
-func (v vector) authenticate(t testing.TB, m *passkey.Method, f mfa.Factor, clientData, data, signature []byte) (mfa.Outcome, error) {
+func (v vector) authenticate(
+	t testing.TB, m *passkey.Method, f mfa.Factor, clientData, data, signature []byte,
+) (mfa.Outcome, error) {
 	t.Helper()
 	f.ID = "f1"
 	return m.Finish(t.Context(), mfa.Attempt{
@@ -214,7 +216,8 @@ type change struct {
 
 // changes are what may be wrong while the signature is right.
 var changes = []change{
-	{"the type is that of the other ceremony", replace("webauthn.create", "webauthn.get", "webauthn.get", "webauthn.create"), nil},
+	{"the type is that of the other ceremony",
+		replace("webauthn.create", "webauthn.get", "webauthn.get", "webauthn.create"), nil},
 	{"the challenge is another one", replace(`"challenge":"`, `"challenge":"A`), nil},
 	{"the origin is another one", replace("https://example.org", "https://example.net"), nil},
 	{"the origin is plain http", replace("https://example.org", "http://example.org"), nil},
