@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"sallyport/mfa"
+	"sallyport/passkey"
 )
 
 // ConfigError is what New returns when the configuration cannot work: every mistake on a line of its own, each with the
@@ -38,14 +40,30 @@ func (c Config) withDefaults() Config {
 	if u, err := url.Parse(c.Origin); err == nil {
 		c.Name = cmp.Or(c.Name, u.Host)
 	}
-	if c.Methods == nil {
-		c.Methods = []mfa.Method{mfa.TOTP{Issuer: c.Name}, mfa.Recovery{}}
-	}
 	c.Log = orDefaultLog(c.Log)
+	if c.Methods == nil {
+		c.Methods = c.defaultMethods()
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	return c
+}
+
+// defaultMethods are the methods of a site that names none. Passkeys belong to the host that is in Origin today: a site
+// that may move to another one names its methods.
+func (c Config) defaultMethods() []mfa.Method {
+	light := []mfa.Method{mfa.TOTP{Issuer: c.Name}, mfa.Recovery{}}
+	u, err := url.Parse(c.Origin)
+	if err != nil || checkOrigin(c.Origin) != nil {
+		return light // told by checkAddresses
+	}
+	keys, err := passkey.New(passkey.Config{RPID: u.Hostname(), RPName: c.Name, Origins: []string{c.Origin}})
+	if err != nil {
+		c.Log.Info("sallyport: passkeys are left out, since browsers have none for this origin", "origin", c.Origin, "reason", err)
+		return light
+	}
+	return append([]mfa.Method{keys}, light...)
 }
 
 // checkAddresses checks what says where things are.
@@ -63,11 +81,40 @@ func (c Config) checkParts() []error {
 		mistakes = append(mistakes, errors.New("User is nil: give a function that returns who is signed in to the site"))
 	}
 	for i, m := range c.Methods {
-		if m == nil {
-			mistakes = append(mistakes, fmt.Errorf("Methods: number %d is nil: leave it out", i+1))
-		}
+		mistakes = append(mistakes, checkMethod(i+1, m))
 	}
 	return mistakes
+}
+
+// checkMethod checks what the engine takes for granted of one of Methods. Its name is a part of URLs.
+func checkMethod(number int, m mfa.Method) error {
+	if m == nil {
+		return fmt.Errorf("Methods: number %d is nil: leave it out", number)
+	}
+	name, err := guarded("its Name", func() (string, error) { return m.Name(), nil })
+	switch {
+	case err != nil:
+		return fmt.Errorf("Methods: number %d is a nil %T: leave it out, or make it", number, m)
+	case !isMethodName(name):
+		return fmt.Errorf(`Methods: number %d is called %q: give 1 to 32 lower-case letters, digits and "-"`, number, name)
+	}
+	return nil
+}
+
+func isMethodName(name string) bool {
+	plain := func(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' }
+	return name != "" && len(name) <= 32 && !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) })
+}
+
+// soundMethods are those that have a name, for the checks of what else may be wrong.
+func (c Config) soundMethods() []mfa.Method {
+	var list []mfa.Method
+	for i, m := range c.Methods {
+		if checkMethod(i+1, m) == nil {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // checkOrigin accepts what a browser would write as the origin of a page, and nothing else.
@@ -80,16 +127,24 @@ func checkOrigin(origin string) error {
 		return fmt.Errorf(`Origin is %q: give scheme and host, as in "https://example.com"`, origin)
 	}
 	if u.Scheme == "http" && !isLocalhost(u.Hostname()) {
-		return fmt.Errorf("Origin is %q: plain http is for localhost only; give %q", origin, "https://"+u.Host)
+		return fmt.Errorf("Origin is %q: plain http is for localhost only; give %q", origin, "https://"+strings.ToLower(u.Host))
 	}
 	want := u.Scheme + "://" + strings.ToLower(withoutDefaultPort(u))
 	if origin != want {
 		return fmt.Errorf("Origin is %q: give scheme and host only, in lower case and without a default port: %q", origin, want)
 	}
-	if strings.ContainsFunc(u.Host, func(r rune) bool { return r > unicode.MaxASCII || r == '*' || r == ' ' }) {
-		return fmt.Errorf("Origin is %q: give the host in its ASCII form, as browsers send it", origin)
+	if strings.ContainsFunc(u.Hostname(), func(r rune) bool { return !isHostRune(r) }) {
+		return fmt.Errorf(`Origin is %q: give the host in its ASCII form, as browsers send it ("xn--..." for a name in another script)`, origin)
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0 || strconv.FormatUint(n, 10) != u.Port()) {
+		return fmt.Errorf("Origin is %q: give a port from 1 to 65535, without leading zeros", origin)
 	}
 	return nil
+}
+
+// isHostRune reports what a name, an IPv4 or an IPv6 address is made of.
+func isHostRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' || r == '.' || r == '_' || r == ':'
 }
 
 func withoutDefaultPort(u *url.URL) string {
@@ -104,6 +159,7 @@ func withoutDefaultPort(u *url.URL) string {
 }
 
 func isLocalhost(host string) bool {
+	host = strings.ToLower(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
@@ -124,7 +180,7 @@ func checkLogin(login, ownPath string) error {
 	switch {
 	case cleanSitePath(login) != login, strings.ContainsAny(login, "?#"):
 		return fmt.Errorf(`Login is %q: give the path of the site's sign-in page, as in "/login"`, login)
-	case strings.HasPrefix(login, ownPath):
+	case checkPath(ownPath) == nil && strings.HasPrefix(login+"/", ownPath):
 		return fmt.Errorf("Login is %q, under Path, where the site's own pages cannot be: give another", login)
 	}
 	return nil
@@ -155,7 +211,7 @@ func (g *Guard) readKeys() error {
 	}
 	keys, err := guarded("Keys", g.c.Keys)
 	if err != nil {
-		return fmt.Errorf("Keys: %w", err)
+		return err
 	}
 	g.ring, err = mfa.NewRing(keys...)
 	if err != nil {
@@ -167,20 +223,12 @@ func (g *Guard) readKeys() error {
 // makeEngine reports what the engine finds wrong with the rest, also when store or keys are missing, and asks the
 // store whether it is fit for use.
 func (g *Guard) makeEngine() error {
-	for _, m := range g.c.Methods {
-		if m == nil {
-			return nil
-		}
-	}
-	if g.c.Store == nil || g.ring == nil {
-		return g.checkWithout()
+	if g.c.Store == nil || g.ring == nil || len(g.c.soundMethods()) < len(g.c.Methods) {
+		return errors.Join(g.checkWithout(), g.checkStore())
 	}
 	var err error
 	g.engine, err = mfa.NewEngine(g.engineConfig(g.c.Store, g.ring))
-	if err != nil {
-		return err
-	}
-	return g.checkStore()
+	return errors.Join(err, g.checkStore())
 }
 
 // checkWithout checks what of the engine's configuration does not depend on what is missing.
@@ -193,7 +241,13 @@ func (g *Guard) checkWithout() error {
 	if err != nil {
 		return err
 	}
-	_, err = mfa.NewEngine(g.engineConfig(mfa.NewMemory(), ring))
+	c := g.engineConfig(mfa.NewMemory(), ring)
+	if sound := g.c.soundMethods(); len(sound) > 0 {
+		c.Methods = sound
+	} else if len(g.c.Methods) > 0 { // told by checkParts
+		c.Methods = []mfa.Method{mfa.Recovery{}}
+	}
+	_, err = mfa.NewEngine(c)
 	return err
 }
 
@@ -206,24 +260,34 @@ func (g *Guard) engineConfig(s mfa.Store, ring *mfa.Ring) mfa.EngineConfig {
 
 func (g *Guard) checkStore() error {
 	s, ok := g.c.Store.(storeChecker)
-	if !ok {
+	if !ok || g.ring == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTime)
 	defer cancel()
-	_, err := guarded("Store.Check", func() (struct{}, error) {
-		return struct{}{}, s.Check(ctx, g.ring.IDs(), g.c.Now())
-	})
-	if err != nil {
-		return fmt.Errorf("Store: %w", err)
+	answer := make(chan error, 1)
+	go func() { // a store that does not look at its context would keep the site from starting, and from saying why
+		_, err := guarded("Store.Check", func() (struct{}, error) {
+			return struct{}{}, s.Check(ctx, g.ring.IDs(), g.c.Now())
+		})
+		answer <- err
+	}()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("Store.Check has not answered within %v: is the database there?", storeTime)
 	}
-	return nil
 }
 
 // registerOpen makes the mux that knows what is open.
 func (g *Guard) registerOpen() error {
 	var mistakes []error
-	for _, pattern := range g.c.Open {
+	for i, pattern := range g.c.Open {
+		if slices.Contains(g.c.Open[:i], pattern) {
+			mistakes = append(mistakes, fmt.Errorf("Open: %q is there twice: leave one out", pattern))
+			continue
+		}
 		mistakes = append(mistakes, g.openPattern(pattern))
 	}
 	return errors.Join(mistakes...)
@@ -242,7 +306,8 @@ func (g *Guard) openPattern(pattern string) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("Open: %q is no pattern that http.ServeMux takes: %v", pattern, p)
+			why := strings.ReplaceAll(fmt.Sprint(p), "\n", " ")
+			err = fmt.Errorf("Open: %q is no pattern that http.ServeMux takes beside the others: %s", pattern, why)
 		}
 	}()
 	if g.open == nil {
@@ -278,7 +343,7 @@ type opened struct{}
 func (opened) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
 // isOpen reports whether Config.Open matches r directly. Spellings that a router behind might read as another path
-// (dots, double slashes, encoded slashes) are never open.
+// (dots, double slashes, anything encoded that need not be) are never open.
 func (g *Guard) isOpen(r *http.Request) bool {
 	mayBe := func(h openHint) bool { return h.fits(r.URL.Path) }
 	if !slices.ContainsFunc(g.openHints, mayBe) || r.Method == http.MethodConnect || !isPlain(r.URL) {
@@ -295,7 +360,7 @@ func isPlain(u *url.URL) bool {
 	if !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "\\%;\x00") || strings.Contains(p, "//") {
 		return false
 	}
-	if u.RawPath != "" && strings.Count(u.RawPath, "/") != strings.Count(p, "/") {
+	if u.RawPath != "" { // something is encoded that need not be, and that a router may compare as it came
 		return false
 	}
 	clean := path.Clean(p)

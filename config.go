@@ -34,8 +34,9 @@ type Config struct {
 	// one. An error or a panic denies the request.
 	Policy func(*http.Request) (mfa.Policy, error)
 
-	// Methods are the ways to prove, in the order in which they are offered. Nil: authenticator apps and recovery
-	// codes. A factor of a method that is left out stays enrolled, but proves nothing.
+	// Methods are the ways to prove, in the order in which they are offered. Nil: passkeys for the host of Origin,
+	// authenticator apps and recovery codes; where browsers have no passkeys, since the host is an IP address or a
+	// local name, the latter two. A factor of a method that is left out stays enrolled, but proves nothing.
 	Methods []mfa.Method
 
 	// Path is where the pages are served, with a slash at both ends. Default: "/mfa/".

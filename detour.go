@@ -90,7 +90,7 @@ func (g *Guard) door(r *http.Request, v mfa.Visit, name string, b way) (to strin
 	if name == "enroll" {
 		methods = g.enrollable(b)
 	} else {
-		acct, err := g.engine.Account(r.Context(), v.User)
+		acct, err := g.engine.AccountOf(r.Context(), v.User)
 		if err != nil {
 			return "", nil, err
 		}

@@ -14,6 +14,7 @@ type enrollMain struct {
 	Prompt               any
 	Label                string
 	Later                string // address of where to go without; "": the factor is needed
+	Others               string // address of the other methods; "": there are none
 	Heading              string // of a file in which recovery codes are saved
 	Wrong                bool   // the last answer was
 	Replaces             bool   // it takes the place of what is there
@@ -29,7 +30,7 @@ type methodChoice struct{ Method, Name, Text, URL string }
 
 // enrollable are the methods that users can add from the pages and that would count where the way leads.
 func (g *Guard) enrollable(b way) []string {
-	var list []string
+	list := []string{} // in a document [], not null
 	for _, name := range g.engine.Methods() {
 		m, err := g.engine.Method(name)
 		if err != nil || name == mfa.MethodRecovery {
@@ -79,7 +80,7 @@ func (g *Guard) methodChoices(methods []string, back string) []methodChoice {
 
 // gate returns nil if the caller may change factors now.
 func (g *Guard) gate(r *http.Request, c *caller) error {
-	acct, err := g.engine.Account(r.Context(), c.User)
+	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (g *Guard) enrollWith(w http.ResponseWriter, r *http.Request, c *caller) er
 		})
 		return nil
 	}
-	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, method, "")
+	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, method)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if err := g.shown(b); err != nil {
 		return err
 	}
-	acct, err := g.engine.Account(r.Context(), c.User)
+	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {
 		return err
 	}
@@ -125,6 +126,9 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if _, ok := b.Prompt.(mfa.RecoveryPrompt); ok {
 		main.Heading = g.pages.say("codes.file", "site", g.c.Name, "origin", g.c.Origin)
 		main.Replaces = slices.ContainsFunc(acct.Factors, func(f mfa.Factor) bool { return f.Method == b.Method })
+	}
+	if b.Method != mfa.MethodRecovery && len(g.enrollable(c.way)) > 1 {
+		main.Others = g.link("enroll", "back", c.back)
 	}
 	if acct.Enrolled() {
 		if main.Later, err = g.next(c); err != nil {
@@ -148,7 +152,7 @@ func (g *Guard) beginEnroll(w http.ResponseWriter, r *http.Request, c *caller) e
 	if _, err := g.read(w, r, c); err != nil {
 		return err
 	}
-	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, r.PathValue("method"), "")
+	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, r.PathValue("method"))
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func (g *Guard) home(w http.ResponseWriter, r *http.Request, c *caller) error {
 		g.detour(w, r, c.Visit, d, !c.json)
 		return nil
 	}
-	acct, err := g.engine.Account(r.Context(), c.User)
+	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,14 @@ func checkKeyFile(f *os.File, path string) error {
 	return nil
 }
 
+// isKeyID is the rule of mfa.NewRing, whose error repeats the id.
+func isKeyID(word string) bool {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_'
+	}
+	return len(word) <= 32 && !strings.ContainsFunc(word, func(r rune) bool { return !plain(r) })
+}
+
 // parseKeys reads the text of a key file. Its errors name the line, never what is in it.
 func parseKeys(text []byte) ([]mfa.Key, error) {
 	var keys []mfa.Key
@@ -90,8 +98,8 @@ func parseKeys(text []byte) ([]mfa.Key, error) {
 		if len(words) != 2 {
 			return nil, fmt.Errorf("line %d: it has %d words, not an id and a key", n, len(words))
 		}
-		if len(words[0]) > 32 { // perhaps a secret in the wrong place, which no error may repeat
-			return nil, fmt.Errorf("line %d: the id is longer than 32 characters", n)
+		if !isKeyID(words[0]) { // perhaps a secret in the wrong place, which no error may repeat
+			return nil, fmt.Errorf("line %d: it does not begin with an id of 1 to 32 letters, digits, - or _", n)
 		}
 		secret, err := base64.RawURLEncoding.Strict().DecodeString(words[1])
 		if err != nil || len(secret) != mfa.KeySize {

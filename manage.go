@@ -36,7 +36,7 @@ func (g *Guard) askChange(w http.ResponseWriter, r *http.Request, c *caller) err
 		}
 		return notFound()
 	}
-	acct, err := g.engine.Account(r.Context(), c.User)
+	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (g *Guard) apply(ctx context.Context, v mfa.Visit, change, id, label string
 	case toPrefer:
 		return g.engine.Prefer(ctx, v, id)
 	case toRemove:
-		return g.engine.Remove(ctx, v, id)
+		return g.engine.Remove(g.naming(ctx, v.User.ID, id), v, id)
 	}
 	return mfa.Done{}, notFound()
 }

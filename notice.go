@@ -84,12 +84,29 @@ func (g *Guard) notice(ctx context.Context, u mfa.User, ev mfa.Event) Notice {
 // be read now does not keep the notice back.
 func (g *Guard) noticeFactor(ctx context.Context, u mfa.User, ev mfa.Event) (name string, left int) {
 	name = g.methodName(ev.Method)
-	acct, err := g.engine.Account(ctx, u)
+	acct, err := g.engine.AccountOf(ctx, u)
 	if err != nil {
 		return name, 0
 	}
-	if f, ok := acct.Factor(ev.FactorID); ok && f.Label != "" {
-		name = g.pages.say("notice.named", "label", f.Label, "method", name)
+	label, _ := ctx.Value(labelKey{}).(string)
+	if f, ok := acct.Factor(ev.FactorID); ok {
+		label = f.Label
+	}
+	if label != "" {
+		name = g.pages.say("notice.named", "label", label, "method", name)
 	}
 	return name, g.codesLeft(acct)
+}
+
+// labelKey is that of the label of a factor that is being removed.
+type labelKey struct{}
+
+// naming carries the label of a factor to the notice of its removal, when the account no longer tells it.
+func (g *Guard) naming(ctx context.Context, userID, factorID string) context.Context {
+	acct, err := g.engine.Account(ctx, userID)
+	if err != nil {
+		return ctx
+	}
+	f, _ := acct.Factor(factorID)
+	return context.WithValue(ctx, labelKey{}, f.Label)
 }

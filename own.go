@@ -98,8 +98,8 @@ func (g *Guard) isForeign(r *http.Request) bool {
 	if g.cross.Check(r) != nil {
 		return true
 	}
-	origin := r.Header.Get("Origin")
-	return r.Header.Get("Sec-Fetch-Site") == "" && origin != "" && origin != g.c.Origin
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	return origin == "null" && site != "same-origin" || site == "" && origin != "" && origin != g.c.Origin
 }
 
 // signedIn adapts a handler: strangers are sent to sign in, errors and panics become answers.
@@ -154,7 +154,7 @@ func (g *Guard) caller(r *http.Request) (*caller, error) {
 // goBack opens the way back of a caller.
 func (g *Guard) goBack(c *caller, back string) {
 	if b, ok := g.openWay(c.User, back); ok {
-		c.back, c.way = back, b
+		c.back, c.way, c.NeedVerified = back, b, b.Verified
 	}
 }
 

@@ -72,6 +72,9 @@ func (p *pages) readStatic() error {
 		}
 		sum := sha256.Sum256(content)
 		ext := path.Ext(entry.Name())
+		if types[ext] == "" {
+			continue // not for browsers
+		}
 		hashed := strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:8]) + ext
 		p.static[hashed] = staticFile{types[ext], content}
 		p.names[entry.Name()] = hashed
@@ -87,6 +90,7 @@ func (p *pages) readTemplates(ownPath string) error {
 		"groups":  groups,
 		"picture": picture,
 		"otpauth": otpauth,
+		"json":    jsonOf,
 		"day":     func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(files, "pages/layout.html", "pages/parts.html")
@@ -108,6 +112,12 @@ func (p *pages) readTemplates(ownPath string) error {
 		p.templates[strings.TrimSuffix(entry.Name(), ".html")] = set
 	}
 	return nil
+}
+
+// jsonOf is a value as attributes carry it to the script.
+func jsonOf(v any) (string, error) {
+	text, err := json.Marshal(v)
+	return string(text), err
 }
 
 // say returns a message, with the pairs of names and values put in. A count of one picks the message's singular.

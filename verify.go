@@ -97,7 +97,7 @@ func (g *Guard) choiceList(factors []mfa.Factor, back string) []choice {
 
 // ways returns the account of a caller and the factors to offer. Without any it is a problem that says where to turn.
 func (g *Guard) ways(r *http.Request, c *caller) (*mfa.Account, []mfa.Factor, error) {
-	acct, err := g.engine.Account(r.Context(), c.User)
+	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,7 +108,25 @@ func (g *Guard) ways(r *http.Request, c *caller) (*mfa.Account, []mfa.Factor, er
 	if len(list) == 0 {
 		return acct, nil, denied("stuck")
 	}
+	c.NeedVerified = c.way.Verified || c.way.VerifiedIsTwo && len(g.helpful(g.engine.Choices(acct), c.way)) < c.way.Factors
 	return acct, list, nil
+}
+
+// offered is what pages offer. Where answers name their own factor a ticket is good for all of them, so the first
+// stands for all, without its name.
+func (g *Guard) offered(list []mfa.Factor) []mfa.Factor {
+	var kept []mfa.Factor
+	for _, f := range list {
+		m, err := g.engine.Method(f.Method)
+		_, names := m.(mfa.Identifier)
+		i := slices.IndexFunc(kept, func(o mfa.Factor) bool { return o.Method == f.Method })
+		if err == nil && names && i >= 0 {
+			kept[i].Label = ""
+			continue
+		}
+		kept = append(kept, f)
+	}
+	return kept
 }
 
 // verify asks for the factor that is preferred or was used last, or offers a choice.
@@ -176,7 +194,7 @@ func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, st
 		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt, Factor: g.factorName(b.Factor),
 		Wrong: wrong != "",
 	}
-	if len(list) > 1 {
+	if len(g.offered(list)) > 1 {
 		main.Others = g.link("verify", "choose", "1", "back", c.back)
 	}
 	v := g.view(b.Method)
@@ -188,7 +206,7 @@ func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, st
 
 // choosePage offers the ways to prove, below the reason if one of them has to wait.
 func (g *Guard) choosePage(w http.ResponseWriter, r *http.Request, c *caller, list []mfa.Factor, tooMany *mfa.Refusal) {
-	main, status, title := choiceMain{Choices: g.choiceList(list, c.back)}, http.StatusOK, "choose.title"
+	main, status, title := choiceMain{Choices: g.choiceList(g.offered(list), c.back)}, http.StatusOK, "choose.title"
 	if tooMany != nil {
 		p := problemOfRefusal(tooMany)
 		g.problemHeaders(w, p)
@@ -205,15 +223,18 @@ func (g *Guard) beginVerify(w http.ResponseWriter, r *http.Request, c *caller) e
 		return err
 	}
 	method := r.PathValue("method")
+	if _, err := g.engine.Method(method); err != nil {
+		return err
+	}
+	_, list, err := g.ways(r, c)
+	if err != nil {
+		return err
+	}
 	b, err := g.engine.BeginVerify(r.Context(), c.Visit, method, f[fieldFactor])
 	if err != nil {
 		return err
 	}
 	if !c.json {
-		_, list, err := g.ways(r, c)
-		if err != nil {
-			return err
-		}
 		return g.verifyPage(w, r, c, http.StatusOK, &b, list, "")
 	}
 	return g.writeBegun(w, r, &b)
@@ -350,7 +371,7 @@ func (g *Guard) wrongText(method string, wait time.Duration) string {
 // isSatisfied reports whether a caller has proved already what the way asks for.
 func (g *Guard) isSatisfied(r *http.Request, c *caller) bool {
 	if c.way.Manage {
-		acct, err := g.engine.Account(r.Context(), c.User)
+		acct, err := g.engine.AccountOf(r.Context(), c.User)
 		return err == nil && acct.Enrolled() && g.engine.Gate(acct, c.Visit) == nil
 	}
 	d, err := g.engine.Decide(r.Context(), c.way.policy(), c.Visit)
@@ -384,7 +405,7 @@ type recoveredMain struct{ Text, Renew, Next string }
 
 // recovered offers new recovery codes after one was used.
 func (g *Guard) recovered(w http.ResponseWriter, r *http.Request, c *caller) error {
-	acct, err := g.engine.Account(r.Context(), c.User)
+	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {
 		return err
 	}

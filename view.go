@@ -25,6 +25,7 @@ type view struct {
 // views returns the methods that have pages of their own.
 func views() map[string]view {
 	return map[string]view{
+		mfa.MethodPasskey:  {page: "passkey", object: true},
 		mfa.MethodTOTP:     {page: "totp", prompt: withQR},
 		mfa.MethodRecovery: {page: "recovery"},
 	}

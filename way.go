@@ -1,6 +1,7 @@
 package sallyport
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -63,11 +64,13 @@ func (b way) through(step string) way {
 
 // sealWay binds a way to the login that goes it.
 func (g *Guard) sealWay(u mfa.User, b way) (string, error) {
-	plain, err := json.Marshal(b)
-	if err != nil {
+	var plain bytes.Buffer
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false) // a query full of "&" would grow to six times its length, and not open again
+	if err := e.Encode(b); err != nil {
 		return "", err
 	}
-	return g.ring.SealText(g.c.Now(), wayPurpose, plain, u.ID, u.Session, g.c.Origin)
+	return g.ring.SealText(g.c.Now(), wayPurpose, plain.Bytes(), u.ID, u.Session, g.c.Origin)
 }
 
 // openWay returns the way that text holds. Another login's, or none, is the way to the front page. Its path is judged

@@ -9,7 +9,7 @@ func (e *Engine) askToVerify(ctx context.Context, v Visit, m Method, t ticket, a
 	if !ok {
 		return t.State, nil
 	}
-	acct, err := e.Account(ctx, v.User)
+	acct, err := e.AccountOf(ctx, v.User)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (e *Engine) askToEnroll(ctx context.Context, v Visit, m Method, t ticket, a
 	if !ok {
 		return t.State, nil
 	}
-	acct, err := e.Account(ctx, v.User)
+	acct, err := e.AccountOf(ctx, v.User)
 	if err != nil {
 		return nil, err
 	}

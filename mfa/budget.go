@@ -143,8 +143,8 @@ func (l Lane) Unlocked() Lane { return Lane{Sends: l.Sends, Forgiven: l.Forgiven
 // SwiftBlocked returns how long a wrong answer that is no guess is refused without being remembered; zero: go ahead.
 func (l Lane) SwiftBlocked(now time.Time) time.Duration {
 	end := l.Swift.Since.Add(time.Minute)
-	if l.Swift.Count < SwiftAMinute || !now.Before(end) {
-		return 0
+	if l.Swift.Count < SwiftAMinute || !now.Before(end) || now.Before(l.Swift.Since) {
+		return 0 // also after the clock was set back
 	}
 	return end.Sub(now)
 }

@@ -103,7 +103,7 @@ func (e *Engine) BeginVerify(ctx context.Context, v Visit, method, factorID stri
 	if s, ok := m.(Sender); ok {
 		return e.beginSent(ctx, v, s, factorID)
 	}
-	acct, err := e.Account(ctx, v.User)
+	acct, err := e.AccountOf(ctx, v.User)
 	if err != nil {
 		return Begun{}, err
 	}
@@ -159,7 +159,9 @@ func (e *Engine) beginVerify(ctx context.Context, v Visit, acct *Account, m Meth
 	if _, ok := m.(Identifier); ok {
 		f = Factor{}
 	}
-	prompt, state, err := m.Begin(ctx, Attempt{User: v.User, Factor: f, Own: e.own(acct, m.Name(), true), Now: e.now()})
+	prompt, state, err := m.Begin(ctx, Attempt{
+		User: v.User, Factor: f, Own: e.own(acct, m.Name(), true), Now: e.now(), NeedVerified: v.NeedVerified,
+	})
 	if err != nil {
 		return Begun{}, fmt.Errorf("beginning %s: %w", m.Name(), err)
 	}
@@ -503,8 +505,13 @@ func fresh(at, now time.Time, within time.Duration) bool {
 	return !at.IsZero() && now.Sub(at) <= within && at.Sub(now) <= skew
 }
 
-// BeginEnroll begins the enrollment of a factor. Address is where a Sender sends its code to; other methods ignore it.
-func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method, address string) (Begun, error) {
+// BeginEnroll begins the enrollment of a factor.
+func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method string) (Begun, error) {
+	return e.BeginEnrollAt(ctx, v, method, "")
+}
+
+// BeginEnrollAt is BeginEnroll with the address, as it was typed, that a Sender sends its code to.
+func (e *Engine) BeginEnrollAt(ctx context.Context, v Visit, method, address string) (Begun, error) {
 	m, enroller, err := e.enroller(method)
 	if err != nil {
 		return Begun{}, err
@@ -512,7 +519,7 @@ func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method, address strin
 	if s, ok := m.(Sender); ok {
 		return e.beginSentEnroll(ctx, v, s, address)
 	}
-	acct, err := e.Account(ctx, v.User)
+	acct, err := e.AccountOf(ctx, v.User)
 	if err != nil {
 		return Begun{}, err
 	}
@@ -520,7 +527,7 @@ func (e *Engine) BeginEnroll(ctx context.Context, v Visit, method, address strin
 		return Begun{}, err
 	}
 	now := e.now()
-	a := Attempt{User: v.User, Own: e.own(acct, method, false), Now: now}
+	a := Attempt{User: v.User, Own: e.own(acct, method, false), Now: now, NeedVerified: v.NeedVerified}
 	prompt, state, err := enroller.BeginEnroll(ctx, a)
 	if err != nil {
 		return Begun{}, fmt.Errorf("beginning enrollment of %s: %w", method, err)
@@ -595,7 +602,9 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 		if wait := acct.crowded(v.lane(acct), now); wait > 0 {
 			return ruling{}, &Refusal{Why: WhyTooMany, RetryAfter: wait}
 		}
-		a := Attempt{User: v.User, Own: e.own(acct, method, false), State: t.State, Now: now}
+		a := Attempt{
+			User: v.User, Own: e.own(acct, method, false), State: t.State, Now: now, NeedVerified: v.NeedVerified,
+		}
 		if _, ok := m.(Sender); ok {
 			a.Live = acct.sentHash(v.login(), enrollPurpose(t.State), "", now)
 		}
@@ -612,7 +621,7 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 			acct.answerLive(v.login(), enrollPurpose(t.State), true, now)
 			return e.enroll(v, acct, t, out, label, now, &done)
 		case errors.Is(err, ErrWrongAnswer), errors.Is(err, ErrSpent):
-			return e.unconfirmed(ctx, v, acct, enroller, a, t, now)
+			return e.unconfirmed(ctx, v, acct, enroller, a, t, out, now)
 		}
 		return ruling{}, fmt.Errorf("confirming %s: %w", method, err)
 	})
@@ -666,12 +675,15 @@ func (e *Engine) changed(acct *Account) {
 }
 
 // unconfirmed remembers a wrong confirmation. It is not charged, since the secret is on the page; the last try ends it.
-func (e *Engine) unconfirmed(ctx context.Context, v Visit, acct *Account, m Enroller, a Attempt, t ticket, now time.Time) (ruling, error) {
+func (e *Engine) unconfirmed(ctx context.Context, v Visit, acct *Account, m Enroller, a Attempt, t ticket, out Outcome, now time.Time) (ruling, error) {
 	acct.answer(t, v.lane(acct), now)
 	acct.answerLive(v.login(), enrollPurpose(t.State), false, now)
 	ev := v.event(WrongAnswer, Factor{Method: t.Method}, acct)
 	ev.Reason = "enrollment"
-	r := &Refusal{Why: WhyWrongAnswer}
+	if out.Note != "" {
+		ev.Reason = cut("enrollment: " + out.Note)
+	}
+	r := &Refusal{Why: WhyWrongAnswer, Detail: out.Note}
 	if t.Wrong+1 < enrollTries {
 		t.Wrong++
 		b, err := e.reprompt(ctx, v, m, a, t)

@@ -70,15 +70,9 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 	if c.Ring == nil {
 		mistakes = append(mistakes, errors.New("Ring is nil: make one with mfa.NewRing"))
 	}
-	names := make([]string, len(c.Methods))
-	for i, m := range c.Methods {
-		names[i] = m.Name()
-		if slices.Contains(names[:i], names[i]) {
-			mistakes = append(mistakes, fmt.Errorf("Methods: %q is there twice", names[i]))
-		}
-	}
-	if len(c.Methods) == 0 {
-		mistakes = append(mistakes, errors.New("Methods is empty: nobody could prove anything"))
+	names, err := checkMethods(c.Methods)
+	if err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if err := c.Recheck.check(); err != nil {
 		mistakes = append(mistakes, err)
@@ -98,6 +92,30 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 		e.log = slog.Default()
 	}
 	return e, nil
+}
+
+// checkMethods returns the names of the methods and all that is wrong with them.
+func checkMethods(methods []Method) (names []string, err error) {
+	var mistakes []error
+	if len(methods) == 0 {
+		mistakes = append(mistakes, errors.New("Methods is empty: nobody could prove anything"))
+	}
+	for i, m := range methods {
+		if m == nil {
+			mistakes = append(mistakes, fmt.Errorf("Methods: number %d is nil", i+1))
+			continue
+		}
+		if slices.Contains(names, m.Name()) {
+			mistakes = append(mistakes, fmt.Errorf("Methods: %q is there twice", m.Name()))
+		}
+		names = append(names, m.Name())
+		if c, ok := m.(Configured); ok {
+			if err := c.Check(); err != nil {
+				mistakes = append(mistakes, fmt.Errorf("Methods: %w", err))
+			}
+		}
+	}
+	return names, errors.Join(mistakes...)
 }
 
 func (r Recheck) check() error {
@@ -133,6 +151,8 @@ type Visit struct {
 	Pending   string    // names a sign-in that has no session yet; "": User.Session names the login
 	Assurance Assurance // what the login has proved, opened
 	KnownAt   time.Time // when this browser last proved a factor of this account; zero: it is not known
+
+	NeedVerified bool // what is begun asks for user verification (PIN or biometric) instead of preferring it
 
 	Address, Browser string // connection address and User-Agent, for events
 
@@ -230,9 +250,15 @@ func (e *Engine) decide(p Policy, now time.Time, v Visit, shared *Account) Decis
 	return p.Decide(now, v.User, acct, e.names, v.Assurance)
 }
 
-// Account returns the account of a user as the store has it now, with the factors that need no enrollment. Its factors
-// are shared: they must not be changed.
-func (e *Engine) Account(ctx context.Context, u User) (*Account, error) {
+// Account returns the account of a user as the store has it now, without the factors that need no enrollment. It is
+// shared: it must not be changed.
+func (e *Engine) Account(ctx context.Context, userID string) (*Account, error) {
+	acct, _, err := e.load(ctx, userID)
+	return acct, err
+}
+
+// AccountOf is Account with the factors that need no enrollment. Its factors are shared: they must not be changed.
+func (e *Engine) AccountOf(ctx context.Context, u User) (*Account, error) {
 	shared, _, err := e.load(ctx, u.ID)
 	if err != nil {
 		return nil, err

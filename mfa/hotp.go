@@ -49,7 +49,7 @@ func (m HOTP) Begin(_ context.Context, a Attempt) (prompt any, state []byte, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("hotp factor %s: %w", a.Factor.ID, err)
 	}
-	return OTPPrompt{Factor: a.Factor.ID, Digits: s.Digits, Codes: codesAsked(a.Factor)}, nil, nil
+	return askFor(a.Factor, s.Digits), nil, nil
 }
 
 // Finish judges a code, or several in a row. A right one moves the counter past it, so that it and all before it are spent.

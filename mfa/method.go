@@ -91,6 +91,11 @@ type Unguessable interface {
 	Unguessable(f Factor) bool
 }
 
+// Configured is a Method that can be configured wrongly. NewEngine reports what Check returns.
+type Configured interface {
+	Check() error
+}
+
 // Counter is a Method whose factors can be used up. Left returns how many uses remain; one with none left is not offered.
 type Counter interface {
 	Left(f Factor) int

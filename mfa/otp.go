@@ -96,23 +96,26 @@ func newOTPKey(a Algorithm) ([]byte, error) {
 }
 
 // otpPrompt makes what apps read from a QR code, and people from the page. A colon parts issuer and account, so neither
-// may hold one; apps that do not decode "+" want spaces as %20.
+// may hold one.
 func otpPrompt(kind, issuer string, u User, key []byte, a Algorithm, digits int, more string) OTPEnrollPrompt {
 	plain := func(text string) string { return strings.TrimSpace(strings.ReplaceAll(text, ":", " ")) }
 	issuer, label := plain(issuer), plain(cmp.Or(u.Name, u.Email, u.DisplayName))
 	if issuer != "" && label != "" {
-		label = url.PathEscape(issuer) + ":" + url.PathEscape(label)
+		label = escape(issuer) + ":" + escape(label)
 	} else {
-		label = url.PathEscape(cmp.Or(label, issuer))
+		label = escape(cmp.Or(label, issuer))
 	}
 	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
 	q := "secret=" + secret
 	if issuer != "" {
-		q += "&issuer=" + url.PathEscape(issuer)
+		q += "&issuer=" + escape(issuer)
 	}
 	q += "&algorithm=" + a.String() + "&digits=" + strconv.Itoa(digits) + more
 	return OTPEnrollPrompt{Secret: secret, URI: "otpauth://" + kind + "/" + label + "?" + q}
 }
+
+// escape escapes all but letters, digits and "-_.~". Apps that do not decode "+" want spaces as %20.
+func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
 
 // Codes in a row: two bring a factor back into step, three free one that was stopped by wrong guesses.
 const (
@@ -126,6 +129,15 @@ func codesAsked(f Factor) int {
 		return freeCodes
 	}
 	return 1
+}
+
+// askFor is the prompt of a proof.
+func askFor(f Factor, digits int) OTPPrompt {
+	p := OTPPrompt{Factor: f.ID, Digits: digits}
+	if n := codesAsked(f); n > 1 {
+		p.Codes = n
+	}
+	return p
 }
 
 // countCodes returns how many codes an answer holds, if it is as many as may be judged.

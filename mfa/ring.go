@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -80,7 +81,11 @@ func NewRing(keys ...Key) (*Ring, error) {
 	if err := errors.Join(mistakes...); err != nil {
 		return nil, err
 	}
-	return &Ring{keys: append([]Key(nil), keys...), subkeys: map[subkeyName]cipher.AEAD{}}, nil
+	r := &Ring{subkeys: map[subkeyName]cipher.AEAD{}}
+	for _, k := range keys {
+		r.keys = append(r.keys, Key{k.ID, bytes.Clone(k.Secret)}) // the caller may wipe its own
+	}
+	return r, nil
 }
 
 // Primary returns the id of the key that seals.

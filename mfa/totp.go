@@ -12,8 +12,8 @@ import (
 )
 
 // TOTP is the method of authenticator apps: time-based one-time passwords (RFC 6238). Its fields are for new factors;
-// each factor keeps the parameters that it was made with. The zero TOTP makes what every app understands: SHA-1, 6 digits,
-// 30 seconds.
+// each factor keeps the parameters that it was made with. The zero TOTP makes what every app understands: SHA-1,
+// 6 digits, 30 seconds.
 type TOTP struct {
 	Issuer    string        // the site's name, shown by the app
 	Algorithm Algorithm     // many apps ignore anything but SHA-1
@@ -64,7 +64,7 @@ func (m TOTP) Begin(_ context.Context, a Attempt) (prompt any, state []byte, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("totp factor %s: %w", a.Factor.ID, err)
 	}
-	return OTPPrompt{Factor: a.Factor.ID, Digits: s.Digits, Codes: codesAsked(a.Factor)}, nil, nil
+	return askFor(a.Factor, s.Digits), nil, nil
 }
 
 // Finish judges a code. A right one moves the factor to its step, so that it and all before it are spent.
@@ -207,8 +207,8 @@ func (s *TOTPSeed) judge(code []byte, now time.Time) error {
 	for offset := int64(-totpWindow); offset <= totpWindow; offset++ {
 		step := present + int64(s.Drift) + offset
 		right := subtle.ConstantTimeEq(int32(given), int32(otpCode(s.Algorithm, s.Key, uint64(step), s.Digits)))
-		// The sign bit of each is 1 if the step is not later than the last one, or before T0.
-		late := int((uint64(s.last()-step)>>63)^1) | int(uint64(step)>>63)
+		right &^= int(uint64(step) >> 63) // the sign bit: a step before T0 has no code
+		late := int(uint64(s.last()-step)>>63) ^ 1
 		fresh := right &^ late
 		// The earliest fresh step wins, so that a code which two steps share spends no more than it must.
 		take := uint64(fresh &^ found)
@@ -226,11 +226,14 @@ func (s *TOTPSeed) judge(code []byte, now time.Time) error {
 	return ErrWrongAnswer
 }
 
-// use spends a step and all before it, and learns one step of the clock's drift from it.
+// use spends a step and all before it, and learns one step of the clock's drift from it. Nothing is learnt from two
+// steps in a row: they may be used within one moment, and if each moved the window, more than three would be right in it.
 func (s *TOTPSeed) use(step, present int64) {
-	seen := int(step - present)
-	s.Drift += min(1, max(-1, seen-s.Drift))
-	s.Drift = min(s.MaxDrift, max(-s.MaxDrift, s.Drift))
+	if !s.Used || step > s.Last+1 {
+		seen := int(step - present)
+		s.Drift += min(1, max(-1, seen-s.Drift))
+		s.Drift = min(s.MaxDrift, max(-s.MaxDrift, s.Drift))
+	}
 	s.Used, s.Last = true, step
 }
 
@@ -273,7 +276,8 @@ func (s *TOTPSeed) check() error {
 	case s.Period < 10*time.Second || s.Period > 300*time.Second || s.Period%time.Second != 0:
 		return fmt.Errorf("a period of %v: it must be whole seconds from 10 to 300", s.Period)
 	case s.MaxDrift < 0 || s.MaxDrift > maxSeedDrift || s.Drift > s.MaxDrift || -s.Drift > s.MaxDrift:
-		return fmt.Errorf("a drift of %d of at most %d steps: it must be within the most, and that within %d", s.Drift, s.MaxDrift, maxSeedDrift)
+		return fmt.Errorf("a drift of %d of at most %d steps: it must be within the most, and that within %d",
+			s.Drift, s.MaxDrift, maxSeedDrift)
 	case s.T0 < -maxT0 || s.T0 > maxT0:
 		return errors.New("a T0 more than 5,000 years away")
 	case s.Used && s.Last < 0:

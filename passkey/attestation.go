@@ -19,7 +19,7 @@ type Attestation string
 // The choices.
 const (
 	None   Attestation = ""       // not asked for; a statement that comes all the same is not looked at
-	Direct Attestation = "direct" // asked for; one that comes must hold
+	Direct Attestation = "direct" // asked for; one that comes must hold; see Models for those who must send one
 )
 
 func (a Attestation) preference() string {
@@ -30,7 +30,11 @@ func (a Attestation) preference() string {
 }
 
 // Models is which models of authenticators may be enrolled. The zero value accepts all but those that the metadata says
-// are broken. It is about enrollment only: a factor that exists is not taken from its user.
+// are broken.
+//
+// It is about enrollment only. A model that is found to be broken later is refused from the next blob on, but the
+// factors that exist stay and prove as before, since to stop them would lock people out of their accounts on the word
+// of a third party. Open tells the AAGUID of each; which of them to stop is for support to decide.
 type Models struct {
 	// Only accepts these models, by AAGUID ("ee882879-721c-4913-9775-3dfcce97072a"). Nil: all.
 	Only []string
@@ -99,7 +103,7 @@ func isUUID(text string) bool {
 // ready returns an error if the policy cannot be judged now.
 func (m Models) ready(known *Metadata, now time.Time) error {
 	if m.needsMetadata() && known.stale(now) {
-		return errors.New("passkey: the metadata of authenticators has expired, so nobody can be enrolled: see Metadata.Refresh")
+		return errors.New("passkey: the metadata of authenticators has expired, so nobody can enroll: see Metadata.Refresh")
 	}
 	return nil
 }
@@ -141,7 +145,8 @@ type statement protocol.AttestationObject
 
 func (r *registration) statement() (*statement, error) {
 	var object protocol.AttestationObject
-	if r.format != string(protocol.AttestationFormatNone) && !slices.Contains(formats[:], protocol.AttestationFormat(r.format)) {
+	format := protocol.AttestationFormat(r.format)
+	if format != protocol.AttestationFormatNone && !slices.Contains(formats[:], format) {
 		return nil, errors.New("the attestation is of a format that is not verified here")
 	}
 	if err := webauthncbor.Unmarshal(r.object, &object); err != nil {
@@ -152,7 +157,9 @@ func (r *registration) statement() (*statement, error) {
 }
 
 // verify returns the certificates by which the authenticator proves its model; none if it does not.
-func (s *statement) verify(ctx context.Context, r *registration, known metadata.Provider, now time.Time) ([]*x509.Certificate, error) {
+func (s *statement) verify(
+	ctx context.Context, r *registration, known metadata.Provider, now time.Time,
+) ([]*x509.Certificate, error) {
 	object := (*protocol.AttestationObject)(s)
 	if protocol.AttestationFormat(s.Format) == protocol.AttestationFormatFIDOUniversalSecondFactor &&
 		[16]byte(s.AuthData.AttData.AAGUID) != [16]byte{} {
@@ -162,7 +169,8 @@ func (s *statement) verify(ctx context.Context, r *registration, known metadata.
 	if err != nil {
 		return nil, err
 	}
-	if err := object.VerifyAttestation(r.clientHash, known, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
+	err = object.VerifyAttestation(r.clientHash, known, protocol.AttestationPolicy{}, protocol.SignaturePolicy{})
+	if err != nil {
 		return nil, fmt.Errorf("the attestation: %w", err)
 	}
 	return certificates, ctx.Err()

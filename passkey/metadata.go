@@ -35,6 +35,7 @@ type blob struct {
 	serial int
 	next   time.Time
 	all    *metadata.Metadata
+	unread map[string]bool // AAGUIDs of models whose entry could not be read
 
 	lenient, strict metadata.ExtendedProvider // strict refuses models that are not known
 }
@@ -50,8 +51,8 @@ func LoadMetadata(r io.Reader, now time.Time, roots ...*x509.Certificate) (*Meta
 	return m, nil
 }
 
-// Refresh replaces the metadata by a newer blob; the same one again is no error. A blob that is broken, expired or older
-// is an error, and what was loaded before stays.
+// Refresh replaces the metadata by a newer blob; the same one again is no error. A blob that is broken, expired or
+// older is an error, and what was loaded before stays.
 func (m *Metadata) Refresh(r io.Reader, now time.Time) error {
 	text, err := io.ReadAll(io.LimitReader(r, maxBlob+1))
 	switch {
@@ -73,6 +74,37 @@ func (m *Metadata) Refresh(r io.Reader, now time.Time) error {
 			return nil
 		}
 	}
+}
+
+// Source opens a blob, for instance by a GET of https://mds3.fidoalliance.org. What it returns is closed.
+type Source func(context.Context) (io.ReadCloser, error)
+
+// patience is how long Follow waits for a Source.
+const patience = 5 * time.Minute
+
+// Follow calls Refresh with what source opens, at once and then each time after every has passed, until ctx is over. A
+// try that fails is told to report, and what was loaded before stays; the next one is made at its time. The blob
+// changes about once a month, so once a day is often enough.
+func (m *Metadata) Follow(ctx context.Context, source Source, every time.Duration, report func(error)) {
+	for ctx.Err() == nil {
+		if err := m.fetch(ctx, source); err != nil && ctx.Err() == nil {
+			report(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(every):
+		}
+	}
+}
+
+func (m *Metadata) fetch(ctx context.Context, source Source) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := source(ctx)
+	if err != nil {
+		return fmt.Errorf("fetching the metadata of authenticators: %w", err)
+	}
+	return errors.Join(m.Refresh(r, time.Now()), r.Close())
 }
 
 // Serial returns the number of the blob that is loaded.
@@ -103,21 +135,33 @@ func (m *Metadata) parse(text []byte, now time.Time) (*blob, error) {
 	case expired(next, now):
 		return nil, fmt.Errorf("it expired on %s", list.NextUpdate)
 	}
-	b := &blob{serial: list.Number, next: next, all: &metadata.Metadata{}}
+	b := &blob{serial: list.Number, next: next, all: &metadata.Metadata{}, unread: map[string]bool{}}
 	for _, raw := range list.Entries {
-		// An entry that cannot be read is of a model that is then not known.
-		var entry metadata.EntryJSON
-		if json.Unmarshal(raw, &entry) != nil {
-			continue
-		}
-		if parsed, err := entry.Parse(); err == nil {
-			b.all.Parsed.Entries = append(b.all.Parsed.Entries, parsed)
-		}
+		b.add(raw)
 	}
 	if b.lenient, err = b.provide(false); err == nil {
 		b.strict, err = b.provide(true)
 	}
 	return b, err
+}
+
+// add takes one entry in. Of a model whose entry cannot be read it is not known whether it was found to be broken.
+func (b *blob) add(raw json.RawMessage) {
+	var entry metadata.EntryJSON
+	err := json.Unmarshal(raw, &entry)
+	if err == nil {
+		var parsed metadata.Entry
+		if parsed, err = entry.Parse(); err == nil {
+			b.all.Parsed.Entries = append(b.all.Parsed.Entries, parsed)
+			return
+		}
+	}
+	var model struct {
+		AAGUID string `json:"aaguid"`
+	}
+	if json.Unmarshal(raw, &model) == nil && model.AAGUID != "" {
+		b.unread[model.AAGUID] = true
+	}
 }
 
 // expired reports whether the day of the next update is over.
@@ -205,6 +249,9 @@ func keyIdentifiers(c *x509.Certificate) (list []string) {
 
 // assess refuses models that are known to be broken, and those below a level.
 func (m *Metadata) assess(id [16]byte, certificates []*x509.Certificate, least Level, now time.Time) error {
+	if m != nil && m.blob.Load().unread[uuid(id)] {
+		return fmt.Errorf("what the metadata says about the model %s cannot be read", uuid(id))
+	}
 	e, err := m.entry(id, certificates)
 	if err != nil {
 		return fmt.Errorf("looking up the model %s: %w", uuid(id), err)
@@ -215,7 +262,8 @@ func (m *Metadata) assess(id [16]byte, certificates []*x509.Certificate, least L
 		}
 		return nil
 	}
-	if err := metadata.ValidateStatusReportsAt(e.StatusReports, nil, metadata.DefaultUndesiredAuthenticatorStatuses(), now); err != nil {
+	broken := metadata.DefaultUndesiredAuthenticatorStatuses()
+	if err := metadata.ValidateStatusReportsAt(e.StatusReports, nil, broken, now); err != nil {
 		return fmt.Errorf("the model %s is not accepted: %w", uuid(id), err)
 	}
 	if level := certified(e.StatusReports, now); level < least {

@@ -65,16 +65,34 @@ func work(do func(cmd *cobra.Command) error) func(*cobra.Command, []string) erro
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "sallyport",
-		Short:             "The second door for Go web sites",
-		Long:              rootLong,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:                "sallyport",
+		Short:              "The second door for Go web sites",
+		Long:               rootLong,
+		SilenceErrors:      true,
+		SilenceUsage:       true,
+		DisableSuggestions: true, // they do not fit on one line
+		CompletionOptions:  cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE:               func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newDemo(), newVersion())
+	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// newHelp is cobra's help command, but one that says no to what it does not know.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Show what a command does and takes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return fmt.Errorf("there is no command %q", strings.Join(args, " "))
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 // noArguments refuses what is neither a flag nor a command.
@@ -87,6 +105,17 @@ func noArguments(_ *cobra.Command, args []string) error {
 
 // oneLine joins the lines of an error, so that a script reads one error as one line.
 func oneLine(err error) string {
-	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
-	return strings.Join(lines, "; ")
+	var b strings.Builder
+	for line := range strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		line = strings.TrimSpace(line)
+		switch sofar := b.String(); {
+		case sofar == "" || line == "":
+		case strings.HasSuffix(sofar, ":"): // a heading
+			b.WriteString(" ")
+		default:
+			b.WriteString("; ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }

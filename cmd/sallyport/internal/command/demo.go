@@ -8,10 +8,11 @@ import (
 	"sallyport/cmd/sallyport/internal/demo"
 )
 
-const demoLong = `Runs a small site with users, a login and sessions of its own, behind the second door. It needs nothing else.
+const demoLong = `Runs a small site with users, a login and sessions of its own, behind the second door.
+It needs nothing else.
 
-The users are alice, bob, carol and sam; the password is demo. In a new folder nobody has a second factor yet: sign in,
-add an authenticator app, sign out and in again. Mails to the users land on the page /outbox.
+The users are alice, bob, carol and sam; the password is demo. In a new folder nobody has a second factor yet: sign
+in, add one, sign out and in again. Mails to the users land on the page /outbox.
 
 The first line on standard output is the address, printed when the site answers. Ctrl-C stops it; what was enrolled is
 kept in the data folder and there again at the next start.
@@ -40,8 +41,10 @@ func newDemo() *cobra.Command {
 	f.SortFlags = false
 	f.StringVar(&o.Addr, "addr", "localhost:8080", "`host:port` to listen on; port 0 takes a free one")
 	f.StringVar(&o.Data, "data", "", "`folder` for database and keys (default: sallyport/demo in your cache directory)")
-	f.StringVar(&o.Store, "store", "", "database: sqlite:PATH or postgres://... (default: demo.db in the data folder)")
-	f.StringVar(&o.Keys, "keys", "", "`file` with the keys that seal what is stored (default: sallyport.keys in the data folder)")
+	f.StringVar(&o.Store, "store", "",
+		"`DSN` of the database: sqlite:PATH or postgres://... (default: demo.db in the folder)")
+	f.StringVar(&o.Keys, "keys", "",
+		"`file` with the keys that seal what is stored (default: sallyport.keys in the folder)")
 	f.StringVar(&o.Origin, "origin", "", "`URL` where browsers reach the site (default: http://localhost:PORT)")
 	f.BoolVar(&o.TestClock, "test-clock", false, `let anybody move the clock: POST /demo/clock {"advance":"31s"}`)
 	cmd.RunE = work(func(cmd *cobra.Command) error {

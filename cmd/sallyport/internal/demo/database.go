@@ -42,8 +42,9 @@ func openDatabase(ctx context.Context, store string) (*database, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
 	if err := db.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("--store: cannot use %s: %w: check the address, that it runs, and that you may write to it",
-			src.name, err), pool.Close())
+		err = fmt.Errorf("--store: cannot use %s: %w: check the address, that it runs, and that you may write to it",
+			src.name, err)
+		return nil, errors.Join(err, pool.Close())
 	}
 	return db, nil
 }

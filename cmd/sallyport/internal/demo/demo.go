@@ -31,6 +31,14 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	err := run(ctx, o, out)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was stopped while it started
+	}
+	return err
+}
+
+func run(ctx context.Context, o Options, out io.Writer) error {
 	l, err := listen(ctx, o.Addr)
 	if err != nil {
 		return err
@@ -44,9 +52,12 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := checkFile("--keys", o.Keys); err != nil {
+		return err
+	}
 	keys, err := sallyport.KeyFile(o.Keys)()
 	if err != nil {
-		return fmt.Errorf("the keys in %s: %w", o.Keys, err)
+		return fmt.Errorf("--keys: %w", err)
 	}
 	db, err := openDatabase(ctx, o.Store)
 	if err != nil {

@@ -91,9 +91,15 @@ func seeOther(w http.ResponseWriter, to string) {
 // afterLogin is where somebody goes who wanted nothing else.
 const afterLogin = "/account"
 
+// maxNext is how long the way to a page may be.
+const maxNext = 2 << 10
+
 // safeNext returns next if every browser reads it as a path of this site, else afterLogin.
 func safeNext(next string) string {
-	if len(next) > 2<<10 || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsFunc(next, strange) {
+	if len(next) > maxNext || strings.ContainsFunc(next, strange) {
+		return afterLogin
+	}
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") {
 		return afterLogin
 	}
 	if u, err := url.Parse(next); err != nil || u.Scheme != "" || u.Host != "" {

@@ -25,6 +25,11 @@ func (o Options) withPlaces() (Options, error) {
 		}
 		o.Data = filepath.Join(cache, "sallyport", "demo")
 	}
+	data, err := filepath.Abs(o.Data)
+	if err != nil {
+		return o, fmt.Errorf("--data %q: %w", o.Data, err)
+	}
+	o.Data = data
 	if err := makeFolder(o.Data); err != nil {
 		return o, err
 	}
@@ -60,7 +65,8 @@ func parseStore(store string) (source, error) {
 	case scheme == "postgres" || scheme == "postgresql":
 		return source{sqlstore.PostgreSQL, "pgx", store, "the PostgreSQL database"}, nil
 	case scheme != "sqlite":
-		return source{}, fmt.Errorf("--store names no database that is known here: give sqlite:PATH or postgres://USER@HOST/DATABASE")
+		return source{}, errors.New("--store names no database that is known here: " +
+			"give sqlite:PATH or postgres://USER@HOST/DATABASE")
 	case rest == "" || strings.Contains(rest, ":memory:"):
 		return source{}, fmt.Errorf("--store %q names no file: give one as in sqlite:/tmp/demo.db", store)
 	}
@@ -68,26 +74,26 @@ func parseStore(store string) (source, error) {
 	if err != nil {
 		return source{}, fmt.Errorf("--store %q: %w", store, err)
 	}
-	if err := checkFile(path); err != nil {
+	if err := checkFile("--store", path); err != nil {
 		return source{}, err
 	}
 	return source{sqlstore.SQLite, "sqlite", sqlstore.SQLiteDSN(path), path}, nil
 }
 
-// checkFile finds out what SQLite says in fewer words.
-func checkFile(path string) error {
+// checkFile finds out why the file that a flag names cannot be one, before that is said in stranger words.
+func checkFile(flag, path string) error {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("--store: there is no folder %s: make it first", folder)
+		return fmt.Errorf("%s: there is no folder %s: make it first", flag, folder)
 	case err != nil:
-		return fmt.Errorf("--store: %w: name a file in a folder that you may use", err)
+		return fmt.Errorf("%s: %w: name a file in a folder that you may use", flag, err)
 	case !info.IsDir():
-		return fmt.Errorf("--store: %s is not a folder: name a file in one", folder)
+		return fmt.Errorf("%s: %s is not a folder: name a file in one", flag, folder)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--store: %s is not a file: name one", path)
+		return fmt.Errorf("%s: %s is not a file: name one", flag, path)
 	}
 	return nil
 }
