@@ -30,6 +30,13 @@ func (n cookieNames) set(w http.ResponseWriter, name, value string, life time.Du
 	})
 }
 
+// clear takes a cookie away.
+func (n cookieNames) clear(w http.ResponseWriter, name string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Path: "/", MaxAge: -1, Secure: n.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
 // cookieValue returns the value of the first cookie of that name, "" if there is none. It allocates nothing, unlike
 // http.Request.Cookie, which parses them all.
 func cookieValue(r *http.Request, name string) string {
