@@ -80,6 +80,9 @@ func (c Config) checkParts() []error {
 	if c.User == nil {
 		mistakes = append(mistakes, errors.New("User is nil: give a function that returns who is signed in to the site"))
 	}
+	if c.Remember < 0 || c.Remember > mfa.MaxRemember {
+		mistakes = append(mistakes, fmt.Errorf("Remember is %v: give at most %v, or zero for no remembered browsers", c.Remember, mfa.MaxRemember))
+	}
 	for i, m := range c.Methods {
 		mistakes = append(mistakes, checkMethod(i+1, m))
 	}

@@ -59,6 +59,10 @@ type Config struct {
 	// Recheck is how long a proof lasts. The zero value draws from 3 to 6 hours.
 	Recheck mfa.Recheck
 
+	// Remember lets users tick a box that makes their browser a remembered one for as long, 30 days at most: where a
+	// Policy has Remembered set, it stands for the proof that was given then. Zero: nobody is offered the box.
+	Remember time.Duration
+
 	// KeepSessions leaves other sessions proved when factors change. By default they must prove again.
 	KeepSessions bool
 

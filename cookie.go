@@ -11,15 +11,15 @@ import (
 
 // cookieNames are the names of our cookies, and whether they are for an encrypted origin.
 type cookieNames struct {
-	assurance, known string
-	secure           bool
+	assurance, known, device string
+	secure                   bool
 }
 
 func namesFor(origin string) cookieNames {
 	if strings.HasPrefix(origin, "http://") {
-		return cookieNames{"sallyport", "sallyport-known", false}
+		return cookieNames{"sallyport", "sallyport-known", "sallyport-device", false}
 	}
-	return cookieNames{"__Host-sallyport", "__Host-sallyport-known", true}
+	return cookieNames{"__Host-sallyport", "__Host-sallyport-known", "__Host-sallyport-device", true}
 }
 
 // set sends a cookie. A life of zero ends it with the browser.

@@ -161,6 +161,12 @@ func (g *Guard) pass(w http.ResponseWriter, r *http.Request, u mfa.User, p mfa.P
 		v.Address, v.Browser = g.addressText(r), r.UserAgent()
 	}
 	d, err := g.engine.Decide(r.Context(), p, v)
+	if err == nil && d.Action == mfa.Verify && p.Remembered {
+		var more bool
+		if more, err = g.present(w, r, &v); more && err == nil {
+			d, err = g.engine.Decide(r.Context(), p, v)
+		}
+	}
 	switch {
 	case err != nil:
 		g.refuseSite(w, r, err)

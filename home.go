@@ -17,6 +17,8 @@ type homeMain struct {
 	Add      []methodChoice
 	CanEnd   bool
 	EndOther string
+	Browsers []browserRow
+	Forget   string // address where all browsers are forgotten
 }
 
 // factorRow is one factor of the list.
@@ -47,7 +49,7 @@ func (g *Guard) home(w http.ResponseWriter, r *http.Request, c *caller) error {
 		g.writeHome(w, r, c, acct)
 		return nil
 	}
-	main, err := g.homeMain(c, acct)
+	main, err := g.homeMain(r, c, acct)
 	if err != nil {
 		return err
 	}
@@ -55,12 +57,13 @@ func (g *Guard) home(w http.ResponseWriter, r *http.Request, c *caller) error {
 	return nil
 }
 
-func (g *Guard) homeMain(c *caller, acct *mfa.Account) (homeMain, error) {
+func (g *Guard) homeMain(r *http.Request, c *caller, acct *mfa.Account) (homeMain, error) {
 	back, err := g.sealWay(c.User, wayTo(g.c.Path, mfa.Policy{Min: mfa.Sent}))
 	if err != nil {
 		return homeMain{}, err
 	}
 	main := homeMain{Add: g.methodChoices(g.enrollable(anyway()), back), CanEnd: acct.Enrolled(), EndOther: g.c.Path + "sessions/end"}
+	main.Browsers, main.Forget = g.browserRows(r, c, acct), g.c.Path+"browsers/forget"
 	others := false
 	for _, f := range acct.Factors {
 		row := g.factorRow(f, acct)
@@ -107,7 +110,7 @@ func (g *Guard) writeHome(w http.ResponseWriter, r *http.Request, c *caller, acc
 		methods = append(methods, mfa.MethodRecovery)
 	}
 	g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{
-		"user": c.User.ID, "factors": factors, "methods": methods,
+		"user": c.User.ID, "factors": factors, "methods": methods, "browsers": g.browserDocuments(r, c, acct),
 	})
 }
 

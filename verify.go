@@ -16,6 +16,7 @@ type verifyMain struct {
 	Factor               string // what its owner calls it
 	Others               string // address of the other ways; "": there are none
 	Wrong                bool   // the last answer was
+	Remember             string // what the box says that has this browser remembered; "": there is none
 }
 
 // choiceMain is a page that offers ways to prove.
@@ -197,6 +198,9 @@ func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if len(g.offered(list)) > 1 {
 		main.Others = g.link("verify", "choose", "1", "back", c.back)
 	}
+	if g.remembers(b.Method) && !c.way.Manage {
+		main.Remember = g.pages.say("browser.remember", "count", int(g.c.Remember.Round(24*time.Hour)/(24*time.Hour)))
+	}
 	v := g.view(b.Method)
 	g.render(w, r, status, "verify-"+v.page, &page{
 		Title: g.pages.say("verify.title"), Error: wrong, UserName: displayName(c.User), Main: main,
@@ -269,6 +273,9 @@ func (g *Guard) finishVerify(w http.ResponseWriter, r *http.Request, c *caller) 
 	if wait := g.crowded(r); wait > 0 {
 		return &problem{name: nameUnavailable, status: http.StatusServiceUnavailable, detail: "crowded", retryAfter: wait}
 	}
+	if f[fieldRemember] != "" && f[fieldRemember] != "false" && g.remembers(method) {
+		c.Remember, c.Label = g.c.Remember, g.browserName(r.UserAgent())
+	}
 	done, err := g.engine.FinishVerify(r.Context(), c.Visit, method, ticket, answer)
 	if err != nil {
 		return g.unproved(w, r, c, method, err)
@@ -286,6 +293,11 @@ func (g *Guard) proved(w http.ResponseWriter, r *http.Request, c *caller, done m
 	}
 	if done.Proof.FactorID == "" {
 		return nil
+	}
+	if done.Token != "" {
+		if err := g.keepDevice(w, r, c.User.ID, done.Series, done.Token); err != nil {
+			return err
+		}
 	}
 	return g.remember(w, r, c.User.ID, done.Proof.At)
 }
