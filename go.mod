@@ -7,6 +7,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/spf13/cobra v1.10.2
 	modernc.org/sqlite v1.55.0
+	pgregory.net/rapid v1.3.0
 	rsc.io/qr v0.2.0
 )
 
