@@ -66,12 +66,12 @@ func (v Visit) event(kind Kind, f Factor, acct *Account) Event {
 	}
 }
 
-// cut keeps what a client says about itself short, and valid UTF-8.
+// cut keeps what a client says about itself short, valid UTF-8, and on one line.
 func cut(s string) string {
 	if len(s) > 200 {
 		s = s[:200]
 	}
-	return strings.ToValidUTF8(s, "?")
+	return strings.Map(printable, strings.ToValidUTF8(s, "?"))
 }
 
 // number gives each event its place in the account, and its MAC.

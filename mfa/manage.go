@@ -157,9 +157,9 @@ func (e *Engine) otherUsable(acct *Account, i int, now time.Time) bool {
 	return false
 }
 
-// printable drops control characters from names.
+// printable drops what ends a line, steers a terminal or turns the text around it from names.
 func printable(r rune) rune {
-	if unicode.IsControl(r) {
+	if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 		return -1
 	}
 	return r
