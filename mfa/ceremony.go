@@ -609,6 +609,12 @@ func (e *Engine) enroll(v Visit, acct *Account, t ticket, out Outcome, label str
 	if f.Key != "" && slices.ContainsFunc(acct.Factors, func(old Factor) bool { return old.Key == f.Key }) {
 		return ruling{}, refuse(WhyTaken, "")
 	}
+	replaced := slices.IndexFunc(acct.Factors, func(old Factor) bool {
+		return f.Method == MethodRecovery && old.Method == MethodRecovery
+	})
+	if replaced >= 0 {
+		v.Assurance = v.Assurance.moved(acct.Factors[replaced].ID, f.ID)
+	}
 	acct.Factors = slices.DeleteFunc(acct.Factors, func(old Factor) bool { return old.yields(f.Method) })
 	if done.Proof, err = e.prove(f.ID, out.Verified, now); err != nil {
 		return ruling{}, err
