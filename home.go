@@ -51,7 +51,10 @@ func (g *Guard) home(w http.ResponseWriter, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	g.render(w, r, http.StatusOK, "home", &page{Title: g.pages.say("home.title"), UserName: displayName(c.User), Main: main})
+	g.render(w, r, http.StatusOK, "home", &page{
+		Title: g.pages.say("home.title"), UserName: displayName(c.User), Main: main,
+		Signal: g.signal(c.User, acct, g.openRemoved(r, c.User, acct)...),
+	})
 	return nil
 }
 
@@ -106,9 +109,11 @@ func (g *Guard) writeHome(w http.ResponseWriter, r *http.Request, c *caller, acc
 	if len(factors) > 0 && g.offersRecovery() {
 		methods = append(methods, mfa.MethodRecovery)
 	}
-	g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{
-		"user": c.User.ID, "factors": factors, "methods": methods,
-	})
+	doc := map[string]any{"user": c.User.ID, "factors": factors, "methods": methods}
+	if s := g.signal(c.User, acct); s != nil {
+		doc["signal"] = s
+	}
+	g.writeJSON(w, r, http.StatusOK, "application/json", doc)
 }
 
 // statusDocument says what a login has proved, and what Protect would ask of it now.
