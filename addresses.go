@@ -93,13 +93,14 @@ func (g *Guard) crowded(r *http.Request) time.Duration {
 	return g.addresses.wait(from, g.c.Now())
 }
 
-// countWrong remembers a wrong answer, and raises the alarm when many accounts are being tried.
+// countWrong remembers a wrong answer, and raises the alarm when many accounts are being tried. The empty userID is
+// nobody's: a passkey that signs nobody in.
 func (g *Guard) countWrong(r *http.Request, userID string) {
 	now := g.c.Now()
 	if from, counted := g.prefix(r); counted {
 		g.addresses.count(from, now)
 	}
-	if g.addresses.attacked(userID, now) {
+	if userID != "" && g.addresses.attacked(userID, now) {
 		g.c.Log.Warn("sallyport: wrong answers on more than 100 accounts within an hour: passwords may be in the wrong hands",
 			"accounts", alarmAccounts+1, "since", g.addresses.began())
 	}

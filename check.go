@@ -68,7 +68,7 @@ func (c Config) defaultMethods() []mfa.Method {
 
 // checkAddresses checks what says where things are.
 func (c Config) checkAddresses() []error {
-	return []error{checkOrigin(c.Origin), checkPath(c.Path), checkLogin(c.Login, c.Path), checkSupport(c.Support), checkName(c.Name)}
+	return []error{checkOrigin(c.Origin), checkPath(c.Path), c.checkLogin(), checkSupport(c.Support), checkName(c.Name)}
 }
 
 // checkParts checks what must be there.
@@ -82,6 +82,9 @@ func (c Config) checkParts() []error {
 	}
 	if c.Remember < 0 || c.Remember > mfa.MaxRemember {
 		mistakes = append(mistakes, fmt.Errorf("Remember is %v: give at most %v, or zero for no remembered browsers", c.Remember, mfa.MaxRemember))
+	}
+	if c.SignIn != nil && c.Directory == nil {
+		mistakes = append(mistakes, errors.New("SignIn is set and Directory is nil: give one that looks up the site's users"))
 	}
 	for i, m := range c.Methods {
 		mistakes = append(mistakes, checkMethod(i+1, m))
@@ -179,8 +182,11 @@ func checkPath(p string) error {
 	return nil
 }
 
-func checkLogin(login, ownPath string) error {
+func (c Config) checkLogin() error {
+	login, ownPath := c.Login, c.Path
 	switch {
+	case login == ownPath+signInPlace && c.SignIn != nil && passkeyMethod(c.Methods) != nil:
+		return nil // our own page
 	case cleanSitePath(login) != login, strings.ContainsAny(login, "?#"):
 		return fmt.Errorf(`Login is %q: give the path of the site's sign-in page, as in "/login"`, login)
 	case checkPath(ownPath) == nil && strings.HasPrefix(login+"/", ownPath):

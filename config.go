@@ -42,8 +42,18 @@ type Config struct {
 	// Path is where the pages are served, with a slash at both ends. Default: "/mfa/".
 	Path string
 
-	// Login is the path of the site's sign-in page, for strangers who meet Require. Default: "/login".
+	// Login is the path of the site's sign-in page, for strangers who meet Require; with SignIn it may be the page
+	// "signin" under Path. Default: "/login".
 	Login string
+
+	// SignIn makes the site's own session for a login that was proved before any session existed, by a passkey alone,
+	// and returns what User will return as User.Session. It starts a new session under a new token, whatever the
+	// browser held before, sets its cookie on w and writes no body. An error or a panic signs nobody in. Nil: nobody
+	// signs in by a passkey alone.
+	SignIn func(w http.ResponseWriter, r *http.Request, login Login) (session string, err error)
+
+	// Directory looks up the site's users. SignIn needs it.
+	Directory Directory
 
 	// Open lists http.ServeMux patterns that Protect lets through unproved: log-out, assets, public pages.
 	Open []string
@@ -87,6 +97,20 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Login is an act of signing in whose factor was proved before there was a session.
+type Login struct {
+	User mfa.User // as Directory knows them
+	Back string   // path of the site where the user is led afterwards
+	Data string   // the site's own, as it was given when the login began; "" at a sign-in by a passkey alone
+}
+
+// Directory knows the site's users.
+type Directory interface {
+	// Lookup returns the user of an id as Config.User would, without Session and LoginAt. The zero User: nobody has it,
+	// or who has it may not sign in now. An error means that it could not be found out, and signs nobody in.
+	Lookup(ctx context.Context, userID string) (mfa.User, error)
+}
+
 // Sessions keeps one text for the session of a request, in the site's own session store. If it also has
 //
 //	Renew(w http.ResponseWriter, r *http.Request) error
@@ -95,6 +119,8 @@ type Config struct {
 type Sessions interface {
 	// Load returns what Save kept for the session of r; "" if there is nothing.
 	Load(r *http.Request) (string, error)
+
+	// Save keeps text for that session. At a sign-in r carries the cookies that Config.SignIn has set.
 	Save(w http.ResponseWriter, r *http.Request, text string) error
 }
 

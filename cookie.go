@@ -11,18 +11,18 @@ import (
 
 // cookieNames are the names of our cookies, and whether they are for an encrypted origin.
 type cookieNames struct {
-	assurance, known, device string
-	secure                   bool
+	assurance, known, pending, device string
+	secure                            bool
 }
 
 func namesFor(origin string) cookieNames {
 	if strings.HasPrefix(origin, "http://") {
-		return cookieNames{"sallyport", "sallyport-known", "sallyport-device", false}
+		return cookieNames{"sallyport", "sallyport-known", "sallyport-pending", "sallyport-device", false}
 	}
-	return cookieNames{"__Host-sallyport", "__Host-sallyport-known", "__Host-sallyport-device", true}
+	return cookieNames{"__Host-sallyport", "__Host-sallyport-known", "__Host-sallyport-pending", "__Host-sallyport-device", true}
 }
 
-// set sends a cookie. A life of zero ends it with the browser.
+// set sends a cookie. A life of zero ends it with the browser, a negative one at once.
 func (n cookieNames) set(w http.ResponseWriter, name, value string, life time.Duration) {
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),

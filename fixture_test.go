@@ -169,13 +169,15 @@ func (s *site) mux() http.Handler {
 	return mux
 }
 
-func (s *site) signIn(w http.ResponseWriter, u mfa.User) {
+// signIn starts a session and returns the name of the login.
+func (s *site) signIn(w http.ResponseWriter, u mfa.User) string {
 	cookie := rand.Text()
 	u.Session, u.LoginAt = rand.Text(), s.clock()
 	s.mu.Lock()
 	s.sessions[cookie] = u
 	s.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: cookie, Path: "/", HttpOnly: true, Secure: true})
+	return u.Session
 }
 
 func (s *site) told() []sallyport.Notice {

@@ -9,6 +9,7 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/wneessen/go-mail v0.8.1
 	modernc.org/sqlite v1.55.0
+	pgregory.net/rapid v1.3.0
 	rsc.io/qr v0.2.0
 )
 

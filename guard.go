@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/mfa"
+	"sallyport/passkey"
 )
 
 // Guard is the second door of one site. It is safe for use by many goroutines; several processes may guard one site
@@ -25,6 +26,8 @@ type Guard struct {
 	cookies   cookieNames
 	pages     *pages
 	views     map[string]view
+	keys      *passkey.Method // nil: there are no passkeys
+	known     map[string]wellKnown
 
 	addresses   *addresses
 	sessionless sync.Once
@@ -34,10 +37,11 @@ type Guard struct {
 //
 //	Check(ctx context.Context, keyIDs []string, now time.Time) error
 //
-// whether it is fit for use.
+// whether it is fit for use. It remembers the RP ID of the passkeys in the store, and refuses another one while users
+// have passkeys that would no longer work.
 func New(c Config) (*Guard, error) {
 	c = c.withDefaults()
-	g := &Guard{c: c, cookies: namesFor(c.Origin), addresses: &addresses{}, views: views()}
+	g := &Guard{c: c, cookies: namesFor(c.Origin), addresses: &addresses{}, views: views(), keys: passkeyMethod(c.Methods)}
 	var mistakes []error
 	found := func(errs ...error) { mistakes = append(mistakes, errs...) }
 	found(c.checkAddresses()...)
@@ -56,17 +60,28 @@ func New(c Config) (*Guard, error) {
 	}
 	g.pages = pages
 	g.own = g.routes()
+	if g.known, err = g.wellKnowns(); err != nil {
+		return nil, err
+	}
+	if err := g.checkRPID(); err != nil {
+		return nil, &ConfigError{err}
+	}
 	return g, nil
 }
 
-// Protect wraps a whole site. It serves the pages under Config.Path itself, lets Config.Open through, lets strangers
-// through to the site's own pages, and applies Config.Policy to everything else that somebody signed in asks for. The
-// site's handler gets the http.ResponseWriter as it came.
+// Script returns the path of the script with which a sign-in form of the site's own offers passkeys. It changes with
+// what the script says, so that browsers may keep it for ever.
+func (g *Guard) Script() string { return g.c.Path + "static/" + g.pages.names["sallyport.js"] }
+
+// Protect wraps a whole site. It serves the pages under Config.Path and the documents about passkeys under /.well-known/
+// itself, lets Config.Open through, lets strangers through to the site's own pages, and applies Config.Policy to
+// everything else that somebody signed in asks for. The site's handler gets the http.ResponseWriter as it came.
 func (g *Guard) Protect(site http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case g.isOurs(r.URL.Path):
 			g.serveOwn(w, r)
+		case g.serveWellKnown(w, r):
 		case g.isOpen(r):
 			site.ServeHTTP(w, r)
 		default:

@@ -53,7 +53,10 @@ func (g *Guard) home(w http.ResponseWriter, r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
-	g.render(w, r, http.StatusOK, "home", &page{Title: g.pages.say("home.title"), UserName: displayName(c.User), Main: main})
+	g.render(w, r, http.StatusOK, "home", &page{
+		Title: g.pages.say("home.title"), UserName: displayName(c.User), Main: main,
+		Signal: g.signal(c.User, acct, g.openRemoved(r, c.User, acct)...),
+	})
 	return nil
 }
 
@@ -109,9 +112,13 @@ func (g *Guard) writeHome(w http.ResponseWriter, r *http.Request, c *caller, acc
 	if len(factors) > 0 && g.offersRecovery() {
 		methods = append(methods, mfa.MethodRecovery)
 	}
-	g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{
+	doc := map[string]any{
 		"user": c.User.ID, "factors": factors, "methods": methods, "browsers": g.browserDocuments(r, c, acct),
-	})
+	}
+	if s := g.signal(c.User, acct); s != nil {
+		doc["signal"] = s
+	}
+	g.writeJSON(w, r, http.StatusOK, "application/json", doc)
 }
 
 // statusDocument says what a login has proved, and what Protect would ask of it now.

@@ -91,6 +91,10 @@ func (g *Guard) change(w http.ResponseWriter, r *http.Request, c *caller) error 
 	if err != nil {
 		return err
 	}
+	removed, err := g.removed(r, c, change)
+	if err != nil {
+		return err
+	}
 	done, err := g.apply(r.Context(), c.Visit, change, r.PathValue("id"), f[fieldLabel])
 	if err != nil {
 		return err
@@ -98,13 +102,24 @@ func (g *Guard) change(w http.ResponseWriter, r *http.Request, c *caller) error 
 	if err := g.keep(w, r, done.Assurance); err != nil {
 		return err
 	}
+	return g.changed(w, r, c, done, removed)
+}
+
+// changed leads on, and tells the browser which passkeys are left.
+func (g *Guard) changed(w http.ResponseWriter, r *http.Request, c *caller, done mfa.Done, removed []mfa.Factor) error {
 	if c.json {
-		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{
-			"factor": g.factorDocument(done.Factor, done.Account), "next": g.c.Path,
-		})
+		doc := map[string]any{"factor": g.factorDocument(done.Factor, done.Account), "next": g.c.Path}
+		if s := g.signal(c.User, done.Account, removed...); s != nil {
+			doc["signal"] = s
+		}
+		g.writeJSON(w, r, http.StatusOK, "application/json", doc)
 		return nil
 	}
-	redirect(w, g.c.Path)
+	sealed, err := g.sealRemoved(c.User, removed)
+	if err != nil {
+		return err
+	}
+	redirect(w, g.link("", removedPurpose, sealed))
 	return nil
 }
 

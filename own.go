@@ -15,6 +15,8 @@ type caller struct {
 	json bool   // wants documents, not pages
 	back string // the way back as it came, sealed; "": none that opens
 	way  way    // opened
+
+	signsIn bool // at a page of a sign-in, to which the site's own form gives its way back as a path
 }
 
 // handler answers a request of somebody signed in, or returns the error that says why not.
@@ -46,6 +48,10 @@ func (g *Guard) routes() *http.ServeMux {
 	page("POST", "browsers/forget", g.forgetBrowsers)
 	page("GET", "sessions/end", g.askEndSessions)
 	page("POST", "sessions/end", g.endSessions)
+	signIn := func(method, place string, h handler) { mux.Handle(method+" "+g.c.Path+place, route{g.stranger(h)}) }
+	signIn("GET", signInPlace, g.signInPage)
+	signIn("POST", signInPlace+"/begin", g.beginSignIn)
+	signIn("POST", signInPlace, g.finishSignIn)
 	mux.Handle("GET "+g.c.Path+"static/{name}", route{g.static})
 	mux.Handle("GET "+g.c.Path+"problems/{name}", route{g.explain})
 	return mux
@@ -156,7 +162,11 @@ func (g *Guard) caller(r *http.Request) (*caller, error) {
 
 // goBack opens the way back of a caller.
 func (g *Guard) goBack(c *caller, back string) {
-	if b, ok := g.openWay(c.User, back); ok {
+	if c.signsIn && strings.HasPrefix(back, "/") {
+		c.way.Path = cleanSitePath(back)
+		return
+	}
+	if b, ok := g.openWay(c.signer(), back); ok {
 		c.back, c.way, c.NeedVerified = back, b, b.Verified
 	}
 }

@@ -27,7 +27,8 @@ type problem struct {
 	url        string   // where to go to mend it
 	methods    []string // that may be used there
 	begun      *mfa.Begun
-	note       string // for developers: what exactly was wrong; never a secret
+	signal     *signal // for the browser that keeps a passkey; nil: nothing
+	note       string  // for developers: what exactly was wrong; never a secret
 }
 
 // Error names the problem, for logs.
@@ -131,6 +132,7 @@ type problemDocument struct {
 	Detail  string   `json:"detail,omitempty"`
 	URL     string   `json:"url,omitempty"`
 	Methods []string `json:"methods,omitempty"`
+	Signal  *signal  `json:"signal,omitempty"`
 	*begunDocument
 }
 
@@ -157,7 +159,8 @@ func (g *Guard) writeProblem(w http.ResponseWriter, r *http.Request, p *problem)
 	}
 	g.writeJSON(w, r, p.status, "application/problem+json", problemDocument{
 		Type: g.c.Path + "problems/" + p.name, Title: g.pages.say("problem." + p.name + ".title"), Status: p.status,
-		Detail: detail, URL: p.url, Methods: p.methods, begunDocument: newBegunDocument(p.begun),
+		Detail: detail, URL: p.url, Methods: p.methods, Signal: p.signal,
+		begunDocument: newBegunDocument(p.begun),
 	})
 }
 

@@ -39,6 +39,8 @@ type page struct {
 	Error string // what was wrong with the last answer
 	Main  any    // the template's own
 
+	Signal *signal // what the browser is told about its passkeys; nil: nothing
+
 	Site, Path, Home string
 	UserName         string
 	Support          string

@@ -8,6 +8,7 @@ import (
 	"rsc.io/qr"
 
 	"sallyport/mfa"
+	"sallyport/passkey"
 )
 
 // view is what the pages know about one method. Everything else about a method is its own.
@@ -140,4 +141,14 @@ func (g *Guard) static(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.mediaType)
 	h.Del("Vary")
 	w.Write(f.content)
+}
+
+// passkeyMethod returns the one among the methods that knows about WebAuthn; nil: there is none.
+func passkeyMethod(methods []mfa.Method) *passkey.Method {
+	for _, m := range methods {
+		if keys, ok := m.(*passkey.Method); ok && keys != nil {
+			return keys
+		}
+	}
+	return nil
 }

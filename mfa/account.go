@@ -87,8 +87,20 @@ func (acct *Account) index(id string) int {
 	return slices.IndexFunc(acct.Factors, func(f Factor) bool { return f.ID == id })
 }
 
-func (acct *Account) browser(id string, now time.Time) bool {
-	return slices.ContainsFunc(acct.Browsers, func(b Browser) bool { return b.ID == id && now.Before(b.Until) })
+func (acct *Account) browser(id string) (Browser, bool) {
+	if i := slices.IndexFunc(acct.Browsers, func(b Browser) bool { return b.ID == id }); i >= 0 {
+		return acct.Browsers[i], true
+	}
+	return Browser{}, false
+}
+
+// ends returns when a proof of f ends to count by itself; zero: it does not.
+func (acct *Account) ends(proof *Proof, f Factor) time.Time {
+	end := sooner(proof.Until, f.Expires)
+	if b, ok := acct.browser(proof.Device); ok {
+		end = sooner(end, b.Until)
+	}
+	return end
 }
 
 // clone returns a copy that can be changed without changing acct. States and hashes are shared: they are replaced,

@@ -15,7 +15,7 @@ func (e *Engine) askToVerify(ctx context.Context, v Visit, m Method, t ticket, a
 	}
 	now := e.now()
 	f, err := e.asked(acct, m, t, answer, now)
-	if err != nil || acct.refuseAnswered(t) != nil || e.mayJudge(acct, v, m, f, now) != nil {
+	if err != nil || acct.refuseAnswered(t, now) != nil || e.mayJudge(acct, v, m, f, now) != nil {
 		return t.State, nil
 	}
 	code, ok := canonical(m, f, answer)
@@ -35,11 +35,12 @@ func (e *Engine) askToEnroll(ctx context.Context, v Visit, m Method, t ticket, a
 	if err != nil {
 		return nil, err
 	}
+	now := e.now()
 	code, ok := canonical(m, Factor{}, answer)
-	if !ok || e.mayEnroll(acct, v, m) != nil || acct.refuseAnswered(t) != nil {
+	if !ok || e.mayEnroll(acct, v, m) != nil || acct.refuseAnswered(t, now) != nil {
 		return t.State, nil
 	}
-	return ask(ctx, asker, Attempt{User: v.User, State: t.State, Answer: code, Now: e.now()})
+	return ask(ctx, asker, Attempt{User: v.User, State: t.State, Answer: code, Now: now})
 }
 
 func ask(ctx context.Context, m Asker, a Attempt) ([]byte, error) {

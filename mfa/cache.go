@@ -41,15 +41,13 @@ func (c *cache) fresh(userID string, now time.Time) (*Account, bool) {
 	return entry.acct, true
 }
 
-// put keeps an account, unless a later version is there.
+// put keeps an account, unless a later version is there. The same version takes the place of what is there even if it
+// was asked for earlier: that shortens its life at most, and a clock that was put back makes nothing fresh again later.
 func (c *cache) put(userID string, entry cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, known := range [...]cached{c.young[userID], c.old[userID]} {
-		if known.acct == nil {
-			continue
-		}
-		if known.version > entry.version || known.version == entry.version && known.sent.After(entry.sent) {
+		if known.acct != nil && known.version > entry.version {
 			return
 		}
 	}

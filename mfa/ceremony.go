@@ -38,7 +38,7 @@ type Done struct {
 	Factor    Factor    // as it is now, without its State; as it was, after a removal
 	Proof     Proof     // zero: this was no proof
 	Assurance Assurance // to be given to the login in place of the old one
-	Account   *Account  // as saved; must not be changed
+	Account   *Account  // as saved; the caller's own copy
 	First     bool      // the account held no factor before
 
 	Series, Token string // of a browser that is remembered from now on, or whose token has changed; "": none
@@ -204,19 +204,19 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 	var done Done
 	err = e.change(ctx, v, func(acct *Account, now time.Time) (ruling, error) {
 		done = Done{Account: acct}
-		if err := acct.refuseAnswered(t); err != nil {
+		if err := acct.refuseAnswered(t, now); err != nil {
 			return ruling{}, err
 		}
 		f, err := e.asked(acct, m, t, answer, now)
 		if err != nil {
 			return ruling{}, err
 		}
+		if err := e.mayJudge(acct, v, m, f, now); err != nil {
+			return ruling{}, err
+		}
 		canonical, ok := canonical(m, f, answer)
 		if !ok {
 			return ruling{}, e.misread(ctx, v, acct, m, f, t, ticketText)
-		}
-		if err := e.mayJudge(acct, v, m, f, now); err != nil {
-			return ruling{}, err
 		}
 		a := Attempt{
 			User: v.User, Factor: f, Own: e.own(acct, method, true), State: t.State, Answer: canonical, Now: now,
@@ -229,7 +229,7 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 		case err == nil:
 			return e.right(v, acct, t, f, out, now, &done)
 		case errors.Is(err, ErrSpent):
-			return e.spent(ctx, v, acct, m, t, f, out, now)
+			return e.spent(ctx, v, acct, m, t, a, out)
 		case errors.Is(err, ErrWrongAnswer):
 			return e.wrong(ctx, v, acct, m, t, a, out)
 		}
@@ -280,13 +280,16 @@ func canonical(m Method, f Factor, answer []byte) ([]byte, bool) {
 	return answer, len(answer) > 0
 }
 
-// misread refuses what cannot be an answer. The same ticket may be tried again.
+// misread refuses what cannot be an answer. The same ticket may be tried again; where a prompt belongs to its ticket, as
+// a challenge does, the new prompt comes with its own.
 func (e *Engine) misread(ctx context.Context, v Visit, acct *Account, m Method, f Factor, t ticket, text string) error {
 	b, err := e.beginVerify(ctx, v, acct, m, f, t)
 	if err != nil {
 		return err
 	}
-	b.Ticket = text
+	if t.State == nil {
+		b.Ticket = text
+	}
 	return &Refusal{Why: WhyWrongAnswer, Detail: "it cannot be a code of this kind", Retry: &b}
 }
 
@@ -378,12 +381,27 @@ func (e *Engine) prove(factorID string, verified bool, now time.Time) (Proof, er
 	return p, nil
 }
 
-// spent refuses a right answer that was used before, as a wrong one, but charges nothing.
-func (e *Engine) spent(ctx context.Context, v Visit, acct *Account, m Method, t ticket, f Factor, out Outcome, now time.Time) (ruling, error) {
-	acct.answer(t, v.lane(acct), now)
+// spent refuses a right answer that was used before, as a wrong one, but charges no guess.
+func (e *Engine) spent(ctx context.Context, v Visit, acct *Account, m Method, t ticket, a Attempt, out Outcome) (ruling, error) {
+	lane, f, now := v.lane(acct), a.Factor, a.Now
+	if !guessable(m, f) {
+		if err := acct.swift(lane, now); err != nil {
+			return ruling{}, err
+		}
+	}
+	acct.answer(t, lane, now)
 	acct.update(f.ID, out)
-	told, err := e.again(ctx, v, acct, m, f, t, now)
-	return ruling{events: []Event{v.event(AnswerSpent, f, acct)}, told: told}, err
+	t.hint(m, a) // so that its ticket is as long as that of a wrong answer
+	return ruling{events: []Event{v.event(AnswerSpent, f, acct)}, told: e.again(ctx, v, acct, m, f, t, now)}, nil
+}
+
+// swift counts a refused answer that was no guess, or refuses to: too many would fill the account.
+func (acct *Account) swift(lane LaneID, now time.Time) error {
+	if wait := acct.Lanes[lane].SwiftBlocked(now); wait > 0 {
+		return &Refusal{Why: WhyTooMany, RetryAfter: wait}
+	}
+	acct.Lanes[lane] = acct.Lanes[lane].SwiftCharged(now)
+	return nil
 }
 
 // wrong charges a wrong answer.
@@ -399,28 +417,32 @@ func (e *Engine) wrong(ctx context.Context, v Visit, acct *Account, m Method, t 
 	case guessable(m, f):
 		events = append(events, acct.charge(v, lane, f, now)...)
 	default:
-		if wait := acct.Lanes[lane].SwiftBlocked(now); wait > 0 {
-			return ruling{}, &Refusal{Why: WhyTooMany, RetryAfter: wait}
+		if err := acct.swift(lane, now); err != nil {
+			return ruling{}, err
 		}
-		acct.Lanes[lane] = acct.Lanes[lane].SwiftCharged(now)
 	}
 	acct.answer(t, lane, now)
 	acct.update(f.ID, out)
 	if f.Method == MethodSent {
 		acct.answerLive(v.login(), v.sentPurpose(acct), false, now)
 	}
-	hint := ""
-	if h, ok := m.(Hinter); ok && f.Off == 0 {
-		if t.Before != nil {
-			hint = h.Hint(a, t.Before, t.BeforeAt)
-		}
-		t.Before, t.BeforeAt = a.Answer, now
+	hint := t.hint(m, a)
+	told := e.again(ctx, v, acct, m, f, t, now)
+	told.Hint = hint
+	return ruling{events: events, told: told}, nil
+}
+
+// hint returns what a Hinter makes of this answer and the one before it, and hands this one on.
+func (t *ticket) hint(m Method, a Attempt) (hint string) {
+	h, ok := m.(Hinter)
+	if !ok || a.Factor.Off != 0 {
+		return ""
 	}
-	told, err := e.again(ctx, v, acct, m, f, t, now)
-	if r := (*Refusal)(nil); errors.As(told, &r) {
-		r.Hint = hint
+	if t.Before != nil {
+		hint = h.Hint(a, t.Before, t.BeforeAt)
 	}
-	return ruling{events: events, told: told}, err
+	t.Before, t.BeforeAt = a.Answer, a.Now
+	return hint
 }
 
 // charge counts a guess in the lane and on the factor.
@@ -451,21 +473,23 @@ func (acct *Account) update(factorID string, out Outcome) {
 	}
 }
 
-// again makes the refusal of a wrong answer: the next ticket, and how long to wait before it is judged.
-func (e *Engine) again(ctx context.Context, v Visit, acct *Account, m Method, f Factor, t ticket, now time.Time) (told, err error) {
+// again makes the refusal of a wrong answer: the next ticket, and how long to wait before it is judged. If no ticket can
+// be made the user begins anew, but the answer is remembered all the same: an error here would be a guess for nothing.
+func (e *Engine) again(ctx context.Context, v Visit, acct *Account, m Method, f Factor, t ticket, now time.Time) *Refusal {
 	r := &Refusal{Why: WhyWrongAnswer}
 	if err := e.mayJudge(acct, v, m, f, now); err != nil {
 		r.RetryAfter = err.(*Refusal).RetryAfter
 	}
-	if kept, ok := acct.Factor(f.ID); ok && !e.provable(kept, now) && !e.freeable(kept, now) {
-		return r, nil
+	if kept, ok := acct.Factor(f.ID); ok && !e.provable(kept, now) && !e.freeable(f, now) {
+		return r // this answer has stopped it: to free it is another ceremony
 	}
 	b, err := e.beginVerify(ctx, v, acct, m, f, t)
 	if err != nil {
-		return nil, err
+		e.log.Error("mfa: no ticket could follow a wrong answer", "method", m.Name(), "error", err)
+		return r
 	}
 	r.Retry = &b
-	return r, nil
+	return r
 }
 
 // Gate returns nil if v may change the factors of acct, else the Refusal that says what is needed first: with nothing
@@ -491,7 +515,8 @@ func (e *Engine) Gate(acct *Account, v Visit) error {
 	}
 	for _, p := range v.Assurance.Proofs {
 		f, ok := acct.Factor(p.FactorID)
-		if !ok || p.Device != "" || !fresh(p.At, now, FreshProof) || !f.Usable(now, e.names) {
+		over := !p.Until.IsZero() && !now.Before(p.Until)
+		if !ok || over || p.Device != "" || !fresh(p.At, now, FreshProof) || !f.Usable(now, e.names) {
 			continue
 		}
 		if f.backup() || f.Strength >= highest {
@@ -554,22 +579,30 @@ func (e *Engine) mayEnroll(acct *Account, v Visit, m Method) error {
 	if err := e.Gate(acct, v); err != nil {
 		return err
 	}
-	if m.Name() == MethodRecovery {
-		if !slices.ContainsFunc(acct.Factors, func(f Factor) bool { return !f.backup() }) {
-			return refuse(WhyMustEnroll, "recovery codes need another factor that they can stand in for")
-		}
-		return nil
+	others := func(f Factor) bool { return !f.backup() }
+	if m.Name() == MethodRecovery && !slices.ContainsFunc(acct.Factors, others) {
+		return refuse(WhyMustEnroll, "recovery codes need another factor that they can stand in for")
 	}
-	typed := 0
+	all, typed := 0, 0
 	for _, f := range acct.Factors {
+		if f.yields(m.Name()) {
+			continue
+		}
+		all++
 		if other, err := e.Method(f.Method); err == nil && guessable(other, f) {
 			typed++
 		}
 	}
-	if len(acct.Factors) >= MaxFactors || typed >= MaxTyped && guessable(m, Factor{Method: m.Name()}) {
+	if all >= MaxFactors || typed >= MaxTyped && guessable(m, Factor{Method: m.Name()}) {
 		return refuse(WhyFull, "remove a factor first")
 	}
 	return nil
+}
+
+// yields reports whether f goes when a factor of a method comes: a temporary pass has done its work, and a new set of
+// recovery codes takes the place of the old one.
+func (f Factor) yields(method string) bool {
+	return f.Method == MethodPass || f.Method == MethodRecovery && method == MethodRecovery
 }
 
 // FinishEnroll judges the answer that confirms an enrollment and adds the factor. The gate is checked again, on the
@@ -596,7 +629,7 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 		if err := e.mayEnroll(acct, v, m); err != nil {
 			return ruling{}, err
 		}
-		if err := acct.refuseAnswered(t); err != nil {
+		if err := acct.refuseAnswered(t, now); err != nil {
 			return ruling{}, err
 		}
 		if wait := acct.crowded(v.lane(acct), now); wait > 0 {
@@ -610,9 +643,7 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 		}
 		canonical, ok := canonical(m, Factor{}, answer)
 		if !ok {
-			b, err := e.reprompt(ctx, v, enroller, a, t)
-			b.Ticket = ticketText
-			return ruling{}, cmp.Or(err, error(&Refusal{Why: WhyWrongAnswer, Detail: "it cannot be a code of this kind", Retry: &b}))
+			return ruling{}, e.miswritten(ctx, v, enroller, a, t, ticketText)
 		}
 		a.Answer = canonical
 		out, err := enroller.FinishEnroll(ctx, a)
@@ -631,6 +662,18 @@ func (e *Engine) FinishEnroll(ctx context.Context, v Visit, method, ticketText s
 	return done, nil
 }
 
+// miswritten is misread at enrollment.
+func (e *Engine) miswritten(ctx context.Context, v Visit, m Enroller, a Attempt, t ticket, text string) error {
+	b, err := e.reprompt(ctx, v, m, a, t)
+	if err != nil {
+		return err
+	}
+	if _, same := m.(Reprompter); same {
+		b.Ticket = text
+	}
+	return &Refusal{Why: WhyWrongAnswer, Detail: "it cannot be a code of this kind", Retry: &b}
+}
+
 // enroll adds the factor that out describes.
 func (e *Engine) enroll(v Visit, acct *Account, t ticket, out Outcome, label string, now time.Time, done *Done) (ruling, error) {
 	f := out.Factor
@@ -641,9 +684,16 @@ func (e *Engine) enroll(v Visit, acct *Account, t ticket, out Outcome, label str
 	f.ID, f.Method, f.Created, f.Off, f.Wrong, f.Managed = id, t.Method, now, 0, 0, false
 	f.Label = cmp.Or(label, f.Label)
 	acct.answer(t, v.lane(acct), now)
-	acct.Factors = slices.DeleteFunc(acct.Factors, func(old Factor) bool {
-		return old.Method == MethodPass || f.Method == MethodRecovery && old.Method == MethodRecovery
+	if f.Key != "" && slices.ContainsFunc(acct.Factors, func(old Factor) bool { return old.Key == f.Key }) {
+		return ruling{}, refuse(WhyTaken, "")
+	}
+	replaced := slices.IndexFunc(acct.Factors, func(old Factor) bool {
+		return f.Method == MethodRecovery && old.Method == MethodRecovery
 	})
+	if replaced >= 0 {
+		v.Assurance = v.Assurance.moved(acct.Factors[replaced].ID, f.ID)
+	}
+	acct.Factors = slices.DeleteFunc(acct.Factors, func(old Factor) bool { return old.yields(f.Method) })
 	if done.Proof, err = e.prove(f.ID, out.Verified, now); err != nil {
 		return ruling{}, err
 	}
@@ -686,11 +736,11 @@ func (e *Engine) unconfirmed(ctx context.Context, v Visit, acct *Account, m Enro
 	r := &Refusal{Why: WhyWrongAnswer, Detail: out.Note}
 	if t.Wrong+1 < enrollTries {
 		t.Wrong++
-		b, err := e.reprompt(ctx, v, m, a, t)
-		if err != nil {
-			return ruling{}, err
+		if b, err := e.reprompt(ctx, v, m, a, t); err == nil {
+			r.Retry = &b
+		} else {
+			e.log.Error("mfa: no ticket could follow a wrong confirmation", "method", t.Method, "error", err)
 		}
-		r.Retry = &b
 	}
 	return ruling{events: []Event{ev}, told: r}, nil
 }

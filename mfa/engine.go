@@ -226,7 +226,10 @@ func (e *Engine) Decide(ctx context.Context, p Policy, v Visit) (Decision, error
 		return p.Decide(e.now(), v.User, Account{}, e.names, v.Assurance), nil
 	}
 	if p.Waived != "" {
-		return p.Decide(e.now(), v.User, Account{}, e.names, v.Assurance), e.waive(ctx, p, v)
+		if err := e.waive(ctx, p, v); err != nil {
+			return Decision{Policy: p}, err
+		}
+		return p.Decide(e.now(), v.User, Account{}, e.names, v.Assurance), nil
 	}
 	now := e.now()
 	if acct, ok := e.cache.fresh(v.User.ID, now); ok {
@@ -250,25 +253,28 @@ func (e *Engine) decide(p Policy, now time.Time, v Visit, shared *Account) Decis
 	return p.Decide(now, v.User, acct, e.names, v.Assurance)
 }
 
-// Account returns the account of a user as the store has it now, without the factors that need no enrollment. It is
-// shared: it must not be changed.
+// Account returns the account of a user as the store has it now, without the factors that need no enrollment. It is the
+// caller's own copy: to change it changes nothing that is kept.
 func (e *Engine) Account(ctx context.Context, userID string) (*Account, error) {
 	acct, _, err := e.load(ctx, userID)
-	return acct, err
-}
-
-// AccountOf is Account with the factors that need no enrollment. Its factors are shared: they must not be changed.
-func (e *Engine) AccountOf(ctx context.Context, u User) (*Account, error) {
-	shared, _, err := e.load(ctx, u.ID)
 	if err != nil {
 		return nil, err
 	}
-	acct := *shared
-	e.imply(&acct, u)
-	return &acct, nil
+	return acct.clone(), nil
 }
 
-// load reads and opens an account. One that does not exist is empty and has version 0.
+// AccountOf is Account with the factors that need no enrollment.
+func (e *Engine) AccountOf(ctx context.Context, u User) (*Account, error) {
+	acct, err := e.Account(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	e.imply(acct, u)
+	return acct, nil
+}
+
+// load reads and opens an account, which the cache then shares: it must not be changed. One that does not exist is
+// empty and has version 0.
 func (e *Engine) load(ctx context.Context, userID string) (*Account, int64, error) {
 	if strings.HasPrefix(userID, "~") {
 		return nil, 0, errors.New(`a User.ID may not begin with "~"`)
@@ -320,6 +326,9 @@ func (e *Engine) change(ctx context.Context, v Visit, judge func(acct *Account, 
 
 // settle loads, lets judge work on a copy, and saves if nobody else did, else begins again. An error of judge writes nothing.
 func (e *Engine) settle(ctx context.Context, v Visit, judge func(acct *Account, now time.Time) (ruling, error)) (ruling, error) {
+	if v.User.ID == "" {
+		return ruling{}, errors.New("a change needs a user")
+	}
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
 	release, err := e.locks.acquire(ctx, v.User.ID)
@@ -371,7 +380,7 @@ func (e *Engine) save(ctx context.Context, v Visit, acct *Account, version int64
 	case err != nil:
 		return fmt.Errorf("saving an account: %w", err)
 	}
-	e.cache.put(v.User.ID, cached{acct, version + 1, now})
+	e.cache.put(v.User.ID, cached{acct.clone(), version + 1, now}) // acct itself goes to whoever asked for the change
 	return nil
 }
 

@@ -2,9 +2,11 @@ package mfa
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,12 +71,12 @@ func (v Visit) event(kind Kind, f Factor, acct *Account) Event {
 	}
 }
 
-// cut keeps what a client says about itself short, and valid UTF-8.
+// cut keeps what a client says about itself short, valid UTF-8, and on one line.
 func cut(s string) string {
 	if len(s) > 200 {
 		s = s[:200]
 	}
-	return strings.ToValidUTF8(s, "?")
+	return strings.Map(printable, strings.ToValidUTF8(s, "?"))
 }
 
 // number gives each event its place in the account, and its MAC.
@@ -119,6 +121,20 @@ func (ev Event) encode() []byte {
 
 const eventVersion = 1
 
+// Authentic reports whether ev is, in every field, what an Engine saved under a key of this ring.
+func (r *Ring) Authentic(ev Event) bool {
+	if len(ev.MAC) == 0 || len(ev.MAC) < 1+int(ev.MAC[0]) {
+		return false
+	}
+	id := string(ev.MAC[1 : 1+int(ev.MAC[0])])
+	i := slices.IndexFunc(r.keys, func(k Key) bool { return k.ID == id })
+	if i < 0 {
+		return false
+	}
+	made, err := (&Ring{keys: r.keys[i:]}).mac("event", ev.encode())
+	return err == nil && hmac.Equal(made, ev.MAC)
+}
+
 // waivers remembers which waivers this process has told, so that a waived request costs no write but the first of an hour.
 type waivers struct {
 	mu   sync.Mutex
@@ -126,32 +142,38 @@ type waivers struct {
 	told map[string]bool
 }
 
-// first reports whether id was not told in this hour.
-func (w *waivers) first(id string, hour int64) bool {
+// knows reports whether id was told in this hour.
+func (w *waivers) knows(id string, hour int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hour == hour && w.told[id]
+}
+
+func (w *waivers) add(id string, hour int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.hour != hour || len(w.told) >= 10_000 {
 		w.hour, w.told = hour, map[string]bool{}
 	}
-	known := w.told[id]
 	w.told[id] = true
-	return !known
 }
 
-// forget lets id be told again, since telling it failed.
-func (w *waivers) forget(id string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.told, id)
-}
-
-// waive leaves one event for each user, reason and hour, whichever process comes first.
+// waive leaves one event for each user, reason and hour, whichever process comes first. Until it is saved and the hook
+// has agreed, nobody passes: others wait for whoever is about it.
 func (e *Engine) waive(ctx context.Context, p Policy, v Visit) error {
 	now := e.now()
 	hour := now.Unix() / 3600
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d\x00%q\x00%q", hour, v.User.ID, p.Waived))
 	id := "waived." + base64.RawURLEncoding.EncodeToString(sum[:18])
-	if !e.said.first(id, hour) {
+	if e.said.knows(id, hour) {
+		return nil
+	}
+	release, err := e.locks.acquire(ctx, "~"+id)
+	if err != nil {
+		return fmt.Errorf("waiting for the event of a waiver: %w", err)
+	}
+	defer release()
+	if e.said.knows(id, hour) {
 		return nil
 	}
 	ev := v.event(Waived, Factor{}, &Account{})
@@ -160,8 +182,11 @@ func (e *Engine) waive(ctx context.Context, p Policy, v Visit) error {
 		return err
 	}
 	if err := e.store.Save(ctx, Record{}, []Event{ev}); err != nil {
-		e.said.forget(id)
 		return fmt.Errorf("saving the event of a waiver: %w", err)
 	}
-	return e.callHook(ctx, v.User, []Event{ev})
+	if err := e.callHook(ctx, v.User, []Event{ev}); err != nil {
+		return err
+	}
+	e.said.add(id, hour)
+	return nil
 }

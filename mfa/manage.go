@@ -34,14 +34,14 @@ func (e *Engine) Prefer(ctx context.Context, v Visit, factorID string) (Done, er
 }
 
 // Pause takes a factor out of use until Resume. It needs what Gate asks for, and is refused for the last usable factor
-// besides recovery codes.
+// besides recovery codes, and for recovery codes while nothing else is usable.
 func (e *Engine) Pause(ctx context.Context, v Visit, factorID string) (Done, error) {
 	return e.manage(ctx, v, factorID, e.Gate, func(acct *Account, i int, now time.Time) (Kind, error) {
 		f := &acct.Factors[i]
 		if f.Managed {
 			return "", refuse(WhyManaged, "it belongs to the organization")
 		}
-		if !f.backup() && !e.otherUsable(acct, i, now) {
+		if f.Usable(now, e.names) && !e.otherUsable(acct, i, now) {
 			return "", refuse(WhyLastFactor, "it is the last one in use")
 		}
 		f.Off |= Paused
@@ -68,7 +68,7 @@ func (e *Engine) Remove(ctx context.Context, v Visit, factorID string) (Done, er
 			return "", refuse(WhyManaged, "it belongs to the organization")
 		}
 		last := !slices.ContainsFunc(acct.Factors, func(o Factor) bool { return o.ID != f.ID && !o.backup() })
-		if !last && !f.backup() && f.Usable(now, e.names) && !e.otherUsable(acct, i, now) {
+		if !last && f.Usable(now, e.names) && !e.otherUsable(acct, i, now) {
 			return "", refuse(WhyLastFactor, "the others are out of use")
 		}
 		acct.Factors = slices.DeleteFunc(acct.Factors, func(o Factor) bool {
@@ -94,7 +94,10 @@ func (e *Engine) EndSessions(ctx context.Context, v Visit) (Done, error) {
 		done = Done{Account: acct, Assurance: v.carried(before, acct.Epoch)}
 		return ruling{events: []Event{v.event(SessionsEnded, Factor{}, acct)}}, nil
 	})
-	return done, err
+	if err != nil {
+		return Done{}, err
+	}
+	return done, nil
 }
 
 // manage applies a change to one factor behind a check.
@@ -110,7 +113,7 @@ func (e *Engine) manage(ctx context.Context, v Visit, factorID string, check fun
 		if i < 0 {
 			return ruling{}, refuse(WhyNotFound, "the account has no such factor")
 		}
-		f, before := acct.Factors[i], acct.Epoch
+		f, before, old := acct.Factors[i], acct.Epoch, slices.Clone(acct.Factors)
 		kind, err := apply(acct, i, now)
 		if err != nil {
 			return ruling{}, err
@@ -119,9 +122,18 @@ func (e *Engine) manage(ctx context.Context, v Visit, factorID string, check fun
 			f = kept
 		}
 		done = Done{Factor: f.bare(), Account: acct, Assurance: v.carried(before, acct.Epoch)}
-		return ruling{events: []Event{v.event(kind, f, acct)}}, nil
+		events := []Event{v.event(kind, f, acct)}
+		for _, o := range old {
+			if o.ID != factorID && acct.index(o.ID) < 0 {
+				events = append(events, v.event(FactorRemoved, o, acct))
+			}
+		}
+		return ruling{events: events}, nil
 	})
-	return done, err
+	if err != nil {
+		return Done{}, err
+	}
+	return done, nil
 }
 
 // proved is the check of a session that has passed the second door.
@@ -145,9 +157,9 @@ func (e *Engine) otherUsable(acct *Account, i int, now time.Time) bool {
 	return false
 }
 
-// printable drops control characters from names.
+// printable drops what ends a line, steers a terminal or turns the text around it from names.
 func printable(r rune) rune {
-	if unicode.IsControl(r) {
+	if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 		return -1
 	}
 	return r

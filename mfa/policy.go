@@ -21,7 +21,7 @@ type Policy struct {
 	// VerifiedIsTwo counts such a proof, if it is phishing-resistant, as two factors.
 	VerifiedIsTwo bool
 
-	// MaxAge is how old the newest counting proof may be. Zero: as old as it lasts.
+	// MaxAge is when the newest counting proof is too old. Zero: as old as it lasts. Nothing meets a negative one.
 	MaxAge time.Duration
 
 	// Remembered counts the proofs that a remembered browser stands for.
@@ -105,10 +105,11 @@ func (p Policy) Decide(now time.Time, u User, acct Account, methods []string, a 
 		d.Action, d.Reason = Allow, ReasonNotEnrolled
 		return d
 	}
-	found, n := p.count(&d, now, u, &acct, methods, a)
-	stale := p.MaxAge > 0 && now.Sub(d.At) > p.MaxAge
+	var space [maxProofs]unit // on the stack; few logins need more
+	units, fresh := p.count(&d, now, u, &acct, methods, a, space[:0])
+	stale := p.MaxAge != 0 && !now.Before(fresh)
 	if d.Factors >= need && !stale {
-		d.Action, d.Reason, d.DueAt = Allow, ReasonProved, p.due(found[:n], need, d.At)
+		d.Action, d.Reason, d.DueAt = Allow, ReasonProved, p.due(units, need, fresh)
 		return d
 	}
 	d.Action, d.Reason = p.detour(now, &acct, methods, need, d)
@@ -117,24 +118,27 @@ func (p Policy) Decide(now time.Time, u User, acct Account, methods []string, a 
 
 // need returns how many factors p asks for.
 func (p Policy) need(enrolled bool) int {
-	asks := enrolled || p.Min > Recovered || p.Verified || p.MaxAge > 0
+	asks := enrolled || p.Min > Recovered || p.Verified || p.MaxAge != 0
 	if p.Factors <= 0 && asks {
 		return 1
 	}
 	return max(p.Factors, 0)
 }
 
-// counted is one distinct factor that counts: what it is worth, until when.
-type counted struct {
+// unit is one factor that is proved: a distinct one, or the second one that VerifiedIsTwo makes of it.
+type unit struct {
 	factor string // its id; for all sent codes together: their method
-	worth  int
-	until  time.Time
+	second bool
+	until  time.Time // zero: it does not end by itself
 }
 
-// count fills the findings of d in from the proofs that count and returns the n of them, one for each distinct factor.
-func (p Policy) count(d *Decision, now time.Time, u User, acct *Account, methods []string, a Assurance) (found [maxProofs]counted, n int) {
+// count fills the findings of d in from the proofs that count. It returns what they are worth, in units, and until when
+// one of them is fresh enough for MaxAge.
+func (p Policy) count(
+	d *Decision, now time.Time, u User, acct *Account, methods []string, a Assurance, units []unit,
+) (_ []unit, fresh time.Time) {
 	if !a.of(u, acct.Epoch) {
-		return found, 0
+		return units, fresh
 	}
 	for i := range a.Proofs {
 		proof := &a.Proofs[i]
@@ -142,34 +146,39 @@ func (p Policy) count(d *Decision, now time.Time, u User, acct *Account, methods
 		if !ok || !p.counts(now, acct, methods, proof, f) {
 			continue
 		}
-		c := counted{f.ID, 1, proof.Until}
-		if f.Method == MethodSent {
-			c.factor = MethodSent
-		}
-		if p.VerifiedIsTwo && proof.Verified && f.Strength >= PhishingResistant {
-			c.worth = 2
-		}
-		at := slices.IndexFunc(found[:n], func(old counted) bool { return old.factor == c.factor })
-		switch {
-		case at >= 0:
-			c = counted{c.factor, max(c.worth, found[at].worth), later(c.until, found[at].until)}
-		case n == maxProofs:
-			continue
-		default:
-			at = n
-			n++
-		}
 		if d.Factors == 0 || f.Strength > d.Strength {
 			d.Strength = f.Strength
 		}
-		d.Factors += c.worth - found[at].worth
 		d.Verified = d.Verified || proof.Verified
 		if proof.At.After(d.At) {
 			d.At = proof.At
 		}
-		found[at] = c
+		end := acct.ends(proof, f)
+		if old := sooner(end, proof.At.Add(p.MaxAge)); old.After(fresh) {
+			fresh = old
+		}
+		name := f.ID
+		if f.Method == MethodSent {
+			name = MethodSent
+		}
+		units = addUnit(units, unit{name, false, end})
+		if p.VerifiedIsTwo && proof.Verified && f.Strength >= PhishingResistant {
+			units = addUnit(units, unit{name, true, end})
+		}
+		d.Factors = len(units)
 	}
-	return found, n
+	return units, fresh
+}
+
+// addUnit adds a unit. One that is there already lasts as long as the later of the two.
+func addUnit(units []unit, more unit) []unit {
+	for i := range units {
+		if old := &units[i]; old.factor == more.factor && old.second == more.second {
+			old.until = later(old.until, more.until)
+			return units
+		}
+	}
+	return append(units, more)
 }
 
 // counts reports whether one proof counts for p.
@@ -182,7 +191,8 @@ func (p Policy) counts(now time.Time, acct *Account, methods []string, proof *Pr
 	case p.Verified && !proof.Verified:
 		return false
 	case proof.Device != "":
-		return p.Remembered && acct.browser(proof.Device, now)
+		b, ok := acct.browser(proof.Device)
+		return p.Remembered && ok && now.Before(b.Until)
 	}
 	return true
 }
@@ -225,21 +235,12 @@ func (p Policy) mayCount(f Factor) bool {
 	return f.Strength >= p.Min && (!p.Verified || f.Strength >= PhishingResistant)
 }
 
-// due returns when fewer than need of the found factors will be left, or the newest proof will be too old.
-func (p Policy) due(found []counted, need int, newest time.Time) time.Time {
-	var end time.Time
-	slices.SortFunc(found, func(a, b counted) int { return compareEnd(b.until, a.until) })
-	worth := 0
-	for _, c := range found {
-		if worth += c.worth; c.worth > 0 && worth >= need {
-			end = c.until
-			break
-		}
-	}
-	if p.MaxAge > 0 {
-		if fresh := newest.Add(p.MaxAge); end.IsZero() || fresh.Before(end) {
-			end = fresh
-		}
+// due returns when fewer than need of the units will be left, or no proof will be fresh enough.
+func (p Policy) due(units []unit, need int, fresh time.Time) time.Time {
+	slices.SortFunc(units, func(a, b unit) int { return compareEnd(b.until, a.until) })
+	end := units[need-1].until
+	if p.MaxAge != 0 {
+		end = sooner(end, fresh)
 	}
 	return end
 }
@@ -259,6 +260,13 @@ func compareEnd(a, b time.Time) int {
 
 func later(a, b time.Time) time.Time {
 	if compareEnd(a, b) < 0 {
+		return b
+	}
+	return a
+}
+
+func sooner(a, b time.Time) time.Time {
+	if compareEnd(b, a) < 0 {
 		return b
 	}
 	return a

@@ -1,6 +1,9 @@
 package mfa
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Proof says that one factor was proved at one time in one login. What it is worth is read from the factor at every
 // decision, so taking a factor away ends its effect everywhere.
@@ -26,6 +29,17 @@ const maxProofs = 16
 // of reports whether a was given to the login of u in the present epoch of its account.
 func (a Assurance) of(u User, epoch uint64) bool {
 	return a.UserID == u.ID && a.Session == u.Session && a.Epoch == epoch && u.SignedIn() && u.Session != ""
+}
+
+// moved returns a with the proof of one factor as that of the one that took its place, from the same time.
+func (a Assurance) moved(from, to string) Assurance {
+	a.Proofs = slices.Clone(a.Proofs)
+	for i := range a.Proofs {
+		if a.Proofs[i].FactorID == from {
+			a.Proofs[i].FactorID = to
+		}
+	}
+	return a
 }
 
 // with returns a with p added, in the place of an older proof of the same factor.

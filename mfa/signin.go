@@ -62,7 +62,7 @@ func (e *Engine) FinishSignIn(ctx context.Context, v Visit, method, ticketText s
 	err = e.change(ctx, v, func(acct *Account, now time.Time) (ruling, error) {
 		done = Done{Account: acct}
 		t.Epoch = acct.Epoch // no epoch was known when the ticket was made
-		if err := acct.refuseAnswered(t); err != nil {
+		if err := acct.refuseAnswered(t, now); err != nil {
 			return ruling{}, err
 		}
 		f, err := e.asked(acct, m, t, answer, now)
@@ -73,6 +73,8 @@ func (e *Engine) FinishSignIn(ctx context.Context, v Visit, method, ticketText s
 			User: u, Factor: f, Own: e.own(acct, method, true), State: t.State, Answer: answer, Now: now, NeedVerified: true,
 		})
 		switch {
+		case errors.Is(err, ErrWrongAnswer) && out.Note != "":
+			return e.noted(v, acct, t, f, out, now)
 		case errors.Is(err, ErrWrongAnswer), errors.Is(err, ErrSpent), err == nil && !out.Verified:
 			return ruling{}, refuse(WhyWrongAnswer, "")
 		case err != nil:
@@ -84,6 +86,18 @@ func (e *Engine) FinishSignIn(ctx context.Context, v Visit, method, ticketText s
 		return User{}, Done{}, err
 	}
 	return u, done, nil
+}
+
+// noted refuses an answer that its method has noted something about: it was made with the factor, and its owner is to
+// know. Unlike other wrong answers it writes, within the limit of those.
+func (e *Engine) noted(v Visit, acct *Account, t ticket, f Factor, out Outcome, now time.Time) (ruling, error) {
+	lane := v.lane(acct)
+	if acct.Lanes[lane].SwiftBlocked(now) > 0 {
+		return ruling{}, refuse(WhyWrongAnswer, "")
+	}
+	acct.Lanes[lane] = acct.Lanes[lane].SwiftCharged(now)
+	acct.answer(t, lane, now)
+	return ruling{events: []Event{v.note(f, acct, out.Note)}, told: refuse(WhyWrongAnswer, "")}, nil
 }
 
 // claimed returns whose factor an answer claims to be.

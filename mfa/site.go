@@ -74,5 +74,8 @@ func (e *Engine) act(ctx context.Context, v Visit, kind Kind, reason string, act
 		ev.Reason, ev.Actor = cut(reason), actor
 		return ruling{events: []Event{ev}}, nil
 	})
-	return done, err
+	if err != nil {
+		return Done{}, err
+	}
+	return done, nil
 }

@@ -66,10 +66,14 @@ func (e *Engine) openTicket(v Visit, p purpose, method, text string) (ticket, er
 	return t, nil
 }
 
-// refuseAnswered returns NoTicket if t had its answer or belongs to an earlier epoch.
-func (acct *Account) refuseAnswered(t ticket) error {
-	if t.Epoch != acct.Epoch {
+// refuseAnswered returns NoTicket if t had its answer or belongs to an earlier epoch. Whoever has waited for others has
+// its end looked at again, since an account forgets tickets that have expired.
+func (acct *Account) refuseAnswered(t ticket, now time.Time) error {
+	switch {
+	case t.Epoch != acct.Epoch:
 		return refuse(WhyNoTicket, "sessions were ended since")
+	case !now.Before(t.Expires):
+		return refuse(WhyNoTicket, "it has expired")
 	}
 	if slices.ContainsFunc(acct.Answered, func(a Answered) bool { return a.Ticket == t.ID }) {
 		return refuse(WhyNoTicket, "it was answered already")
@@ -77,9 +81,9 @@ func (acct *Account) refuseAnswered(t ticket) error {
 	return nil
 }
 
-// answer remembers that t was answered and forgets tickets that have expired.
+// answer remembers that t was answered and forgets tickets that have expired, by the clock of any node.
 func (acct *Account) answer(t ticket, lane LaneID, now time.Time) {
-	acct.Answered = slices.DeleteFunc(acct.Answered, func(a Answered) bool { return !now.Before(a.Until) })
+	acct.Answered = slices.DeleteFunc(acct.Answered, func(a Answered) bool { return !now.Before(a.Until.Add(skew)) })
 	acct.Answered = append(acct.Answered, Answered{t.ID, lane, t.Expires})
 }
 

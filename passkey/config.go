@@ -18,6 +18,10 @@ type Config struct {
 	// suffixes of several labels ("co.uk") are not known here; browsers refuse them.
 	RPID string
 
+	// Abandoned are RP IDs of earlier days that were given up on. Passkeys that are left under them work no longer, and a
+	// site whose users have some starts all the same.
+	Abandoned []string
+
 	// RPName is what browsers call the site. Default: RPID.
 	RPName string
 
@@ -77,7 +81,7 @@ func New(c Config) (*Method, error) {
 		c.RPName = c.RPID
 	}
 	// Lists are the caller's.
-	for _, list := range []*[]string{&c.Origins, &c.RelatedOrigins, &c.AppOrigins, &c.EmbeddedIn, &c.Hints} {
+	for _, list := range []*[]string{&c.Origins, &c.RelatedOrigins, &c.AppOrigins, &c.EmbeddedIn, &c.Hints, &c.Abandoned} {
 		*list = slices.Clone(*list)
 	}
 	c.Models = c.Models.clone()

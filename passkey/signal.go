@@ -3,6 +3,7 @@ package passkey
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"sallyport/mfa"
 )
@@ -108,6 +109,9 @@ func (m *Method) RelatedOrigins() (document any, ok bool) {
 
 // RPID returns the domain that new passkeys are scoped to.
 func (m *Method) RPID() string { return m.c.RPID }
+
+// Abandoned reports whether Config says that an RP ID was given up on.
+func (m *Method) Abandoned(rpID string) bool { return slices.Contains(m.c.Abandoned, rpID) }
 
 // Orphaned reports whether a stored passkey can no longer be used because it is scoped to another domain than now. The
 // error says that f cannot be read. A site that has such passkeys has changed its RP ID, and must change it back.
