@@ -17,6 +17,8 @@ type enrollMain struct {
 	Others               string // address of the other methods; "": there are none
 	Heading              string // of a file in which recovery codes are saved
 	Wrong                bool   // the last answer was
+	Address              string // where codes are to be sent, as it was typed
+	Seconds              int    // until a code can be sent again
 	Replaces             bool   // it takes the place of what is there
 }
 
@@ -104,11 +106,32 @@ func (g *Guard) enrollWith(w http.ResponseWriter, r *http.Request, c *caller) er
 		})
 		return nil
 	}
+	if g.sends(method) {
+		return g.askAddress(w, r, c, http.StatusOK, "", "")
+	}
 	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, method)
 	if err != nil {
 		return err
 	}
 	return g.enrollPage(w, r, c, http.StatusOK, &b, "", "")
+}
+
+// askAddress asks where codes are to be sent. Nothing is sent before the form is.
+func (g *Guard) askAddress(w http.ResponseWriter, r *http.Request, c *caller, status int, address, wrong string) error {
+	if err := g.gate(r, c); err != nil {
+		return err
+	}
+	main := enrollMain{
+		Action: g.c.Path + "enroll/" + mfa.MethodSent, Back: c.back, Address: address, Wrong: wrong != "",
+		Prompt: mfa.SentPrompt{},
+	}
+	if len(g.enrollable(c.way)) > 1 {
+		main.Others = g.link("enroll", "back", c.back)
+	}
+	g.render(w, r, status, "enroll-sent", &page{
+		Title: g.pages.say("enroll-sent.title"), Error: wrong, UserName: displayName(c.User), Main: main,
+	})
+	return nil
 }
 
 func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, label, wrong string) error {
@@ -122,6 +145,12 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	main := enrollMain{
 		Action: g.c.Path + "enroll/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt, Label: label,
 		Wrong: wrong != "",
+	}
+	if p, ok := b.Prompt.(mfa.SentPrompt); ok {
+		main.Seconds = max(0, seconds(p.ResendAt.Sub(g.c.Now())))
+		if p.Failed > 0 && wrong == "" {
+			wrong = g.pages.say("sent.failed", "failed", p.Failed, "count", len(p.To))
+		}
 	}
 	if _, ok := b.Prompt.(mfa.RecoveryPrompt); ok {
 		main.Heading = g.pages.say("codes.file", "site", g.c.Name, "origin", g.c.Origin)
@@ -149,13 +178,26 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 
 // beginEnroll is the first half of an enrollment, for a client that makes its own pages.
 func (g *Guard) beginEnroll(w http.ResponseWriter, r *http.Request, c *caller) error {
-	if _, err := g.read(w, r, c); err != nil {
-		return err
+	method, allowed := r.PathValue("method"), []string(nil)
+	if g.sends(method) {
+		allowed = []string{fieldAddress}
 	}
-	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, r.PathValue("method"))
+	f, err := g.read(w, r, c, allowed...)
 	if err != nil {
 		return err
 	}
+	b, err := g.engine.BeginEnrollAt(r.Context(), c.Visit, method, f[fieldAddress])
+	if refusal := refusalOf(err, mfa.WhyInvalid); refusal != nil && g.sends(method) {
+		p := &problem{name: nameInvalid, status: http.StatusBadRequest, detail: "address"}
+		if c.json {
+			return p
+		}
+		return g.askAddress(w, r, c, p.status, f[fieldAddress], g.pages.say(p.textKey()))
+	}
+	if err != nil {
+		return err
+	}
+	g.carry(r.Context(), c.User, &b)
 	if !c.json {
 		return g.enrollPage(w, r, c, http.StatusOK, &b, "", "")
 	}

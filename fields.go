@@ -29,6 +29,7 @@ const (
 	fieldBack     = "back"
 	fieldFactor   = "factor"
 	fieldRemember = "remember"
+	fieldAddress  = "address"
 )
 
 // read returns the fields of a request, which may only be the allowed ones, and opens the caller's way back.

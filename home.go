@@ -17,6 +17,7 @@ type homeMain struct {
 	Add      []methodChoice
 	CanEnd   bool
 	EndOther string
+	Couriers []courierRow
 	Browsers []browserRow
 	Forget   string // address where all browsers are forgotten
 }
@@ -66,6 +67,7 @@ func (g *Guard) homeMain(r *http.Request, c *caller, acct *mfa.Account) (homeMai
 		return homeMain{}, err
 	}
 	main := homeMain{Add: g.methodChoices(g.enrollable(anyway()), back), CanEnd: acct.Enrolled(), EndOther: g.c.Path + "sessions/end"}
+	main.Couriers = g.courierRows(c.User, acct)
 	main.Browsers, main.Forget = g.browserRows(r, c, acct), g.c.Path+"browsers/forget"
 	others := false
 	for _, f := range acct.Factors {

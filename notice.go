@@ -56,7 +56,8 @@ func isTold(ev mfa.Event) bool {
 	case mfa.Noted:
 		return ev.Method == mfa.MethodPasskey // there may be a copy of it
 	case mfa.FactorAdded, mfa.FactorRemoved, mfa.FactorPaused, mfa.FactorResumed, mfa.FactorStopped,
-		mfa.RecoveryUsed, mfa.NewBrowser, mfa.WrongInARow, mfa.SessionsEnded:
+		mfa.RecoveryUsed, mfa.NewBrowser, mfa.WrongInARow, mfa.SessionsEnded,
+		mfa.FactorFreed, mfa.BrowserAdded, mfa.BrowserStolen, mfa.CourierMuted, mfa.PasswordWasChanged, mfa.AddressWasChanged:
 		return true
 	}
 	return false

@@ -43,6 +43,7 @@ func (g *Guard) routes() *http.ServeMux {
 	page("POST", "enroll/{method}", g.finishEnroll)
 	page("GET", "factors/{id}/{change}", g.askChange)
 	page("POST", "factors/{id}/{change}", g.change)
+	page("POST", "couriers/{name}/{change}", g.changeCourier)
 	page("GET", "browsers/{id}/{change}", g.askBrowser)
 	page("POST", "browsers/{id}/{change}", g.changeBrowser)
 	page("POST", "browsers/forget", g.forgetBrowsers)

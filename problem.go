@@ -28,6 +28,7 @@ type problem struct {
 	methods    []string // that may be used there
 	begun      *mfa.Begun
 	signal     *signal // for the browser that keeps a passkey; nil: nothing
+	hint       string  // of a Refusal
 	note       string  // for developers: what exactly was wrong; never a secret
 }
 
@@ -100,7 +101,7 @@ func (g *Guard) problemOf(r *http.Request, err error) *problem {
 }
 
 func problemOfRefusal(r *mfa.Refusal) *problem {
-	p := &problem{name: string(r.Why), retryAfter: r.RetryAfter, note: r.Detail, begun: r.Retry}
+	p := &problem{name: string(r.Why), retryAfter: r.RetryAfter, note: r.Detail, begun: r.Retry, hint: r.Hint}
 	switch r.Why {
 	case mfa.WhyWrongAnswer:
 		p.status = http.StatusUnprocessableEntity
@@ -132,6 +133,7 @@ type problemDocument struct {
 	Detail  string   `json:"detail,omitempty"`
 	URL     string   `json:"url,omitempty"`
 	Methods []string `json:"methods,omitempty"`
+	Hint    string   `json:"hint,omitempty"` // clock: two codes in a row bring the app back into step
 	Signal  *signal  `json:"signal,omitempty"`
 	*begunDocument
 }
@@ -159,7 +161,7 @@ func (g *Guard) writeProblem(w http.ResponseWriter, r *http.Request, p *problem)
 	}
 	g.writeJSON(w, r, p.status, "application/problem+json", problemDocument{
 		Type: g.c.Path + "problems/" + p.name, Title: g.pages.say("problem." + p.name + ".title"), Status: p.status,
-		Detail: detail, URL: p.url, Methods: p.methods, Signal: p.signal,
+		Detail: detail, URL: p.url, Methods: p.methods, Signal: p.signal, Hint: p.hint,
 		begunDocument: newBegunDocument(p.begun),
 	})
 }

@@ -16,6 +16,11 @@ type verifyMain struct {
 	Factor               string // what its owner calls it
 	Others               string // address of the other ways; "": there are none
 	Wrong                bool   // the last answer was
+	FactorID             string // of the factor that a code is to be sent for
+	Hint                 string // what two wrong answers in a row tell about the device; "": nothing
+	Resync               string // address of the form for two codes in a row; "": not offered
+	Seconds              int    // until a code can be sent again
+	Codes                int    // how many codes in a row are asked for
 	Remember             string // what the box says that has this browser remembered; "": there is none
 }
 
@@ -102,11 +107,14 @@ func (g *Guard) ways(r *http.Request, c *caller) (*mfa.Account, []mfa.Factor, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if !acct.Enrolled() {
-		return acct, nil, &mfa.Refusal{Why: mfa.WhyMustEnroll}
-	}
 	list := g.choices(acct, c.Visit, c.way)
 	if len(list) == 0 {
+		list = g.engine.Freeable(acct)
+	}
+	switch {
+	case len(list) == 0 && !acct.Enrolled():
+		return acct, nil, &mfa.Refusal{Why: mfa.WhyMustEnroll}
+	case len(list) == 0:
 		return acct, nil, denied("stuck")
 	}
 	c.NeedVerified = c.way.Verified || c.way.VerifiedIsTwo && len(g.helpful(g.engine.Choices(acct), c.way)) < c.way.Factors
@@ -171,6 +179,13 @@ func (g *Guard) verifyWith(w http.ResponseWriter, r *http.Request, c *caller) er
 
 // ask begins a ceremony and shows its page.
 func (g *Guard) ask(w http.ResponseWriter, r *http.Request, c *caller, list []mfa.Factor, f mfa.Factor) error {
+	if g.sends(f.Method) {
+		acct, err := g.engine.AccountOf(r.Context(), c.User)
+		if err != nil {
+			return err
+		}
+		return g.offerSending(w, r, c, acct, list, f)
+	}
 	b, err := g.engine.BeginVerify(r.Context(), c.Visit, f.Method, f.ID)
 	if tooMany := refusalOf(err, mfa.WhyTooMany); tooMany != nil {
 		g.choosePage(w, r, c, without(list, f), tooMany)
@@ -193,10 +208,16 @@ func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	}
 	main := verifyMain{
 		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt, Factor: g.factorName(b.Factor),
-		Wrong: wrong != "",
+		FactorID: b.Factor.ID, Wrong: wrong != "", Others: g.others(c, list), Codes: codesOf(r, b),
 	}
-	if len(g.offered(list)) > 1 {
-		main.Others = g.link("verify", "choose", "1", "back", c.back)
+	if main.Codes == 1 && canResync(b.Method) {
+		main.Resync = g.link("verify/"+b.Method, "factor", b.Factor.ID, "codes", "2", "back", c.back)
+	}
+	if p, ok := b.Prompt.(mfa.SentPrompt); ok {
+		main.Seconds = max(0, seconds(p.ResendAt.Sub(g.c.Now())))
+		if p.Failed > 0 && wrong == "" {
+			wrong = g.pages.say("sent.failed", "failed", p.Failed, "count", len(p.To))
+		}
 	}
 	if g.remembers(b.Method) && !c.way.Manage {
 		main.Remember = g.pages.say("browser.remember", "count", int(g.c.Remember.Round(24*time.Hour)/(24*time.Hour)))
@@ -206,6 +227,29 @@ func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, st
 		Title: g.pages.say("verify.title"), Error: wrong, UserName: displayName(c.User), Main: main,
 	})
 	return nil
+}
+
+// others is the address of the other ways to prove; "": there are none.
+func (g *Guard) others(c *caller, list []mfa.Factor) string {
+	if len(g.offered(list)) < 2 {
+		return ""
+	}
+	return g.link("verify", "choose", "1", "back", c.back)
+}
+
+// canResync reports whether two codes in a row bring a factor of a method back into step.
+func canResync(method string) bool { return method == mfa.MethodTOTP || method == mfa.MethodHOTP }
+
+// codesOf is how many codes in a row a page asks for: as many as free a factor, two in the form that brings one back into
+// step, else one.
+func codesOf(r *http.Request, b *mfa.Begun) int {
+	if p, ok := b.Prompt.(mfa.OTPPrompt); ok && p.Codes > 1 {
+		return p.Codes
+	}
+	if canResync(b.Method) && r.URL.Query().Get("codes") == "2" {
+		return 2
+	}
+	return 1
 }
 
 // choosePage offers the ways to prove, below the reason if one of them has to wait.
@@ -235,9 +279,14 @@ func (g *Guard) beginVerify(w http.ResponseWriter, r *http.Request, c *caller) e
 		return err
 	}
 	b, err := g.engine.BeginVerify(r.Context(), c.Visit, method, f[fieldFactor])
+	if tooMany := refusalOf(err, mfa.WhyTooMany); tooMany != nil && !c.json {
+		g.choosePage(w, r, c, without(list, mfa.Factor{Method: method}), tooMany)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
+	g.carry(r.Context(), c.User, &b)
 	if !c.json {
 		return g.verifyPage(w, r, c, http.StatusOK, &b, list, "")
 	}
@@ -358,7 +407,11 @@ func (g *Guard) unproved(w http.ResponseWriter, r *http.Request, c *caller, meth
 	}
 	p := problemOfRefusal(wrong)
 	g.problemHeaders(w, p)
-	return g.verifyPage(w, r, c, p.status, wrong.Retry, list, g.wrongText(method, wrong.RetryAfter))
+	text := g.wrongText(method, wrong.RetryAfter)
+	if wrong.Hint != "" {
+		text = g.pages.say("wrong.hint-" + wrong.Hint)
+	}
+	return g.verifyPage(w, r, c, p.status, wrong.Retry, list, text)
 }
 
 // withPrompt completes the prompt of the next ticket, for a document.

@@ -28,7 +28,9 @@ func views() map[string]view {
 	return map[string]view{
 		mfa.MethodPasskey:  {page: "passkey", object: true},
 		mfa.MethodTOTP:     {page: "totp", prompt: withQR},
+		mfa.MethodHOTP:     {page: "totp", prompt: withQR},
 		mfa.MethodRecovery: {page: "recovery"},
+		mfa.MethodSent:     {page: "sent"},
 	}
 }
 

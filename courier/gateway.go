@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -104,7 +105,7 @@ func (s *SMS) Name() string { return "sms" }
 
 // Carry implements mfa.Courier.
 func (s *SMS) Carry(ctx context.Context, m mfa.Message) error {
-	form := url.Values{"To": {m.To}, "Body": {m.Text}}
+	form := url.Values{"To": {m.To}, "Body": {cmp.Or(m.Short, m.Text)}}
 	if strings.HasPrefix(s.c.From, "MG") {
 		form.Set("MessagingServiceSid", s.c.From)
 	} else {

@@ -85,7 +85,7 @@ func (b *Browser) successor(old string) string {
 func (e *Engine) Present(ctx context.Context, v Visit, series, token string) (Done, error) {
 	var done Done
 	err := e.change(ctx, v, func(acct *Account, now time.Time) (ruling, error) {
-		done = Done{Account: acct, Series: series}
+		done = Done{Account: acct.clone(), Series: series}
 		i := slices.IndexFunc(acct.Browsers, func(b Browser) bool { return b.ID == series && now.Before(b.Until) })
 		if i < 0 {
 			return ruling{}, refuse(WhyNotFound, "this browser is not remembered")
@@ -163,7 +163,7 @@ func (e *Engine) changeBrowsers(ctx context.Context, v Visit, kind Kind, apply f
 		if !apply(acct, now) {
 			return ruling{}, refuse(WhyNotFound, "the account remembers no such browser")
 		}
-		done = Done{Account: acct, Assurance: v.carried(acct.Epoch, acct.Epoch)}
+		done = Done{Account: acct.clone(), Assurance: v.carried(acct.Epoch, acct.Epoch)}
 		return ruling{events: []Event{v.event(kind, Factor{}, acct)}}, nil
 	})
 	return done, err

@@ -312,3 +312,80 @@ func (acct *Account) answerLive(login, purpose string, right bool, now time.Time
 		acct.Live = slices.Delete(acct.Live, i, i+1)
 	}
 }
+
+// Reach is a courier that reaches a user where the site knows them, as the user may see it.
+type Reach struct {
+	Courier string
+	To      string // masked
+	Muted   bool   // switched off by the user
+}
+
+// Reaches returns where codes for a factor go, those that are switched off too; of the zero Factor, where the site
+// knows the user.
+func (e *Engine) Reaches(u User, f Factor, acct *Account) []Reach {
+	s := e.sender()
+	if s == nil {
+		return nil
+	}
+	var list []Reach
+	for _, d := range s.Destinations(u, f, nil) {
+		name := d.Courier.Name()
+		list = append(list, Reach{name, d.Courier.Mask(d.Address), slices.Contains(acct.Preferences.Muted, name)})
+	}
+	return list
+}
+
+// The kinds of events of couriers.
+const (
+	CourierMuted   Kind = "courier-muted"
+	CourierUnmuted Kind = "courier-unmuted"
+)
+
+// Mute switches a courier off for the user. It needs what Gate asks for, and is refused for the last one that reaches
+// them.
+func (e *Engine) Mute(ctx context.Context, v Visit, courier string) (Done, error) {
+	return e.muting(ctx, v, courier, CourierMuted, func(acct *Account) error {
+		left := 0
+		for _, r := range e.Reaches(v.User, Factor{}, acct) {
+			if !r.Muted && r.Courier != courier {
+				left++
+			}
+		}
+		if left == 0 {
+			return refuse(WhyLastFactor, "it is the last one that reaches the user")
+		}
+		if !slices.Contains(acct.Preferences.Muted, courier) {
+			acct.Preferences.Muted = append(acct.Preferences.Muted, courier)
+		}
+		return nil
+	})
+}
+
+// Unmute switches a courier on again. It needs what Gate asks for.
+func (e *Engine) Unmute(ctx context.Context, v Visit, courier string) (Done, error) {
+	return e.muting(ctx, v, courier, CourierUnmuted, func(acct *Account) error {
+		acct.Preferences.Muted = slices.DeleteFunc(acct.Preferences.Muted, func(name string) bool { return name == courier })
+		return nil
+	})
+}
+
+func (e *Engine) muting(ctx context.Context, v Visit, courier string, kind Kind, apply func(*Account) error) (Done, error) {
+	var done Done
+	err := e.change(ctx, v, func(acct *Account, _ time.Time) (ruling, error) {
+		if err := e.Gate(acct, v); err != nil {
+			return ruling{}, err
+		}
+		known := slices.ContainsFunc(e.Reaches(v.User, Factor{}, acct), func(r Reach) bool { return r.Courier == courier })
+		if !known {
+			return ruling{}, refuse(WhyNotFound, "no such courier reaches the user")
+		}
+		if err := apply(acct); err != nil {
+			return ruling{}, err
+		}
+		done = Done{Account: acct.clone(), Assurance: v.carried(acct.Epoch, acct.Epoch)}
+		ev := v.event(kind, Factor{Method: MethodSent}, acct)
+		ev.Reason = courier
+		return ruling{events: []Event{ev}}, nil
+	})
+	return done, err
+}

@@ -57,7 +57,8 @@ type Message struct {
 	Purpose string // verify, enroll or notice
 
 	Subject, Text, HTML string
-	Spoken              string // for a voice: the code slowly, twice
+	Short               string // for a text message; "": Text
+	Spoken              string // for a voice, which reads it twice
 	Language            string // BCP 47
 
 	Code    string // "" in a notice
