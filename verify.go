@@ -384,6 +384,10 @@ func (g *Guard) leadOn(w http.ResponseWriter, r *http.Request, c *caller) error 
 	if err != nil {
 		return err
 	}
+	return g.leadTo(w, r, c, next)
+}
+
+func (g *Guard) leadTo(w http.ResponseWriter, r *http.Request, c *caller, next string) error {
 	if c.json {
 		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"next": next})
 		return nil
@@ -394,6 +398,10 @@ func (g *Guard) leadOn(w http.ResponseWriter, r *http.Request, c *caller) error 
 
 // confirmed is where the tab ends that was opened beside a form.
 func (g *Guard) confirmed(w http.ResponseWriter, r *http.Request, c *caller) error {
+	if c.json {
+		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"next": c.way.place()})
+		return nil
+	}
 	p := &problem{name: "confirmed"}
 	main := problemMain{Text: g.pages.say("confirmed.text"), Actions: g.wayOut(p, c)}
 	g.render(w, r, http.StatusOK, "problem", &page{Title: g.pages.say("confirmed.title"), Main: main})
@@ -413,10 +421,14 @@ func (g *Guard) recovered(w http.ResponseWriter, r *http.Request, c *caller) err
 	if err != nil {
 		return err
 	}
-	if !g.isProved(r, c) {
-		return &mfa.Refusal{Why: mfa.WhyMustVerify}
+	if err := g.needProof(r, c); err != nil {
+		return err
 	}
 	left := g.codesLeft(acct)
+	if c.json {
+		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"left": left, "next": next})
+		return nil
+	}
 	main := recoveredMain{
 		Text: g.pages.say("recovered.text", "count", left), Next: next,
 		Renew: g.link("enroll/recovery", "back", c.back),
@@ -441,10 +453,13 @@ func (g *Guard) codesLeft(acct *mfa.Account) int {
 	return left
 }
 
-// isProved reports whether a caller has passed the second door.
-func (g *Guard) isProved(r *http.Request, c *caller) bool {
+// needProof returns nil if a caller has passed the second door.
+func (g *Guard) needProof(r *http.Request, c *caller) error {
 	d, err := g.engine.Decide(r.Context(), mfa.Policy{Min: mfa.Sent}, c.Visit)
-	return err == nil && d.Action == mfa.Allow
+	if err == nil && d.Action != mfa.Allow {
+		err = &mfa.Refusal{Why: mfa.WhyMustVerify}
+	}
+	return err
 }
 
 // refusalOf returns the refusal in err if it is for that reason, else nil.
