@@ -120,3 +120,13 @@ func hasHeading(t *testing.T, page, anchor string) bool {
 	}
 	return false
 }
+
+func TestEveryDecisionIsInTheIndex(t *testing.T) {
+	index := read(t, "docs/decisions/README.md")
+	for _, page := range pages(t) {
+		dir, name := filepath.Split(page)
+		if dir == "docs/decisions/" && name != "README.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/decisions/README.md does not list %s", name)
+		}
+	}
+}
