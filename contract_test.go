@@ -21,6 +21,7 @@ var (
 	addLink      = regexp.MustCompile(`<a href="(/mfa/enroll/totp[^"]*)">`)
 	staticLink   = regexp.MustCompile(`(?:href|src)="(/mfa/static/[^"]*\.(\w+))"`)
 	hashInName   = regexp.MustCompile(`\.[0-9a-f]{16}\.`)
+	unfilled     = regexp.MustCompile(`\{\w*\}`)
 	h1           = regexp.MustCompile(`<h1>([^<]*)</h1>`)
 )
 
