@@ -25,7 +25,8 @@ type faulty struct {
 }
 
 // The ways in which a call goes wrong.
-var faultKinds = []string{"error", "time-out", "error after success", "panic", "stale", "partial", "panic after success"}
+var faultKinds = []string{"error", "time-out", "error after success", "panic", "stale", "partial",
+	"panic after success"}
 
 func (f *faulty) arm(at int, kind string) {
 	f.mu.Lock()
@@ -131,7 +132,8 @@ func mustFailWell(t *testing.T, what string, a answer) {
 }
 
 // eachCall runs a request once for each of the store's calls that it makes, with that call going wrong in each way.
-func eachCall(t *testing.T, prepare func(s *nodes, store *faulty) (run func() answer, check func(what string, a answer))) {
+func eachCall(t *testing.T, prepare func(s *nodes, store *faulty) (run func() answer,
+	check func(what string, a answer))) {
 	for _, kind := range faultKinds {
 		for call := 1; ; call++ {
 			s, store := shaky(t)
@@ -252,7 +254,8 @@ func TestFAIL1_WhatWasNotSavedIsNotTold(t *testing.T) {
 		owner := s.enrolled("alice")
 		s.advance(30 * time.Second)
 		answers := map[string]string{}
-		for name, code := range map[string]string{"the right code": owner.code(0), "a wrong code": owner.wrong(), "a used code": owner.code(-1)} {
+		for name, code := range map[string]string{"the right code": owner.code(0), "a wrong code": owner.wrong(),
+			"a used code": owner.code(-1)} {
 			b := owner.again("alice")
 			form := b.load(b.get("/mfa/verify/totp"), code)
 			store.arm(2, kind) // the save
@@ -382,7 +385,8 @@ func TestFAIL3_AHookThatFailsLetsNobodyIn(t *testing.T) {
 			}
 		}
 		broken = "OtherAuth"
-		if a := s.browser().get("/account", header{"Authorization", "Bearer x"}); a.status < 400 || strings.Contains(a.body, "canary:") {
+		if a := s.browser().get("/account", header{"Authorization", "Bearer x"}); a.status < 400 ||
+			strings.Contains(a.body, "canary:") {
 			t.Errorf("OtherAuth %s: GET /account = %d, want a refusal", how, a.status)
 		}
 		broken = ""
@@ -390,7 +394,8 @@ func TestFAIL3_AHookThatFailsLetsNobodyIn(t *testing.T) {
 		page := pending.get("/mfa/verify/totp")
 		broken = "OnEvent"
 		if a := pending.fill(page, pending.code(0)); a.status < 500 || a.header.Get("Set-Cookie") != "" {
-			t.Errorf("OnEvent %s: the right code = %d with cookies %q, want 5xx and none", how, a.status, a.header.Get("Set-Cookie"))
+			t.Errorf("OnEvent %s: the right code = %d with cookies %q, want 5xx and none", how, a.status,
+				a.header.Get("Set-Cookie"))
 		}
 		broken = ""
 		pending.mustBeOut("account")
@@ -409,8 +414,11 @@ func TestFAIL3_AFunctionOfRequireThatFailsLetsNobodyIn(t *testing.T) {
 	behind := s.guard.RequireFunc(func(r *http.Request) (mfa.Policy, error) { return f(r) })(part)
 	s.server.Config.Handler = behind
 	for name, fails := range map[string]func(*http.Request) (mfa.Policy, error){
-		"an error":                 func(*http.Request) (mfa.Policy, error) { return mfa.Policy{}, errAway },
-		"an error with a waiver":   func(*http.Request) (mfa.Policy, error) { return mfa.Policy{Waived: "so it seems"}, errAway },
+		"an error": func(*http.Request) (mfa.Policy, error) { return mfa.Policy{}, errAway },
+		"an error with a waiver": func(*http.Request) (mfa.Policy, error) {
+			return mfa.Policy{Waived: "so it seems"},
+				errAway
+		},
 		"a panic":                  func(*http.Request) (mfa.Policy, error) { panic("a bug of the site") },
 		"a policy nobody can meet": func(*http.Request) (mfa.Policy, error) { return mfa.Policy{Factors: 1000}, nil },
 	} {

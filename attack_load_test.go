@@ -84,12 +84,14 @@ func TestBOMB1_OversizedAndHostileBodiesAreRefusedCheaply(t *testing.T) {
 	before := s.record("alice")
 	big := strings.Repeat("9", mega)
 	bodies := map[string]struct{ kind, body string }{
-		"a code of 1 MB":              {"application/json", `{"ticket":"x","answer":"` + big + `"}`},
-		"a name of 1 MB":              {"application/x-www-form-urlencoded", "label=" + big},
-		"a ticket of 60 kB":           {"application/json", `{"ticket":"` + big[:60_000] + `","answer":"1"}`},
-		"arrays in arrays":            {"application/json", strings.Repeat("[", 30_000)},
-		"arrays in a field":           {"application/json", `{"answer":` + strings.Repeat("[", 30_000) + strings.Repeat("]", 30_000) + `}`},
-		"objects in an answer":        {"application/json", `{"ticket":"x","answer":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000) + `}`},
+		"a code of 1 MB":    {"application/json", `{"ticket":"x","answer":"` + big + `"}`},
+		"a name of 1 MB":    {"application/x-www-form-urlencoded", "label=" + big},
+		"a ticket of 60 kB": {"application/json", `{"ticket":"` + big[:60_000] + `","answer":"1"}`},
+		"arrays in arrays":  {"application/json", strings.Repeat("[", 30_000)},
+		"arrays in a field": {"application/json",
+			`{"answer":` + strings.Repeat("[", 30_000) + strings.Repeat("]", 30_000) + `}`},
+		"objects in an answer": {"application/json",
+			`{"ticket":"x","answer":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000) + `}`},
 		"10,000 fields":               {"application/x-www-form-urlencoded", strings.Repeat("a=&", 10_000)},
 		"10,000 names":                {"application/json", "{" + strings.Repeat(`"a":"",`, 7_000) + `"b":""}`},
 		"a number without an end":     {"application/json", `{"answer":1e` + big[:50_000] + `}`},
@@ -107,12 +109,14 @@ func TestBOMB1_OversizedAndHostileBodiesAreRefusedCheaply(t *testing.T) {
 		"a form of semicolons":        {"application/x-www-form-urlencoded", strings.Repeat(";", 1000)},
 		"a bad escape":                {"application/x-www-form-urlencoded", "answer=%zz"},
 		"gzip":                        {"application/json", gzipped([]byte(`{"ticket":"x","answer":"` + big + `"}`))},
-		"multipart":                   {"multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"answer\"\r\n\r\n1\r\n--x--"},
-		"XML":                         {"application/xml", `<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`},
-		"a type that cannot be read":  {"application/json; =", "{}"},
+		"multipart": {"multipart/form-data; boundary=x",
+			"--x\r\nContent-Disposition: form-data; name=\"answer\"\r\n\r\n1\r\n--x--"},
+		"XML":                        {"application/xml", `<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`},
+		"a type that cannot be read": {"application/json; =", "{}"},
 	}
 	for name, b := range bodies {
-		for _, path := range []string{"/mfa/verify/totp", "/mfa/verify/recovery", "/mfa/verify/totp/begin", "/mfa/enroll/totp", "/mfa/sessions/end"} {
+		for _, path := range []string{"/mfa/verify/totp", "/mfa/verify/recovery", "/mfa/verify/totp/begin",
+			"/mfa/enroll/totp", "/mfa/sessions/end"} {
 			began := time.Now()
 			a := pending.do("POST", path, b.kind, b.body, acceptJSON)
 			if a.status < 400 || a.status > 499 {
@@ -123,11 +127,13 @@ func TestBOMB1_OversizedAndHostileBodiesAreRefusedCheaply(t *testing.T) {
 			}
 		}
 	}
-	compressed := pending.do("POST", "/mfa/verify/totp", "application/json", gzipped([]byte("{}")), acceptJSON, header{"Content-Encoding", "gzip"})
+	compressed := pending.do("POST", "/mfa/verify/totp", "application/json", gzipped([]byte("{}")), acceptJSON,
+		header{"Content-Encoding", "gzip"})
 	if compressed.status != http.StatusUnsupportedMediaType {
 		t.Errorf("a compressed body = %d, want 415", compressed.status)
 	}
-	if a := owner.post("/mfa/factors/"+owner.factor("totp")+"/rename", map[string][]string{"label": {strings.Repeat("ä", 101)}}); a.status != http.StatusBadRequest {
+	if a := owner.post("/mfa/factors/"+owner.factor("totp")+"/rename",
+		map[string][]string{"label": {strings.Repeat("ä", 101)}}); a.status != http.StatusBadRequest {
 		t.Errorf("a name of 101 characters = %d, want 400", a.status)
 	}
 	s.mustBeUnchanged("alice", before, "hostile bodies")
@@ -140,7 +146,8 @@ func TestBOMB1_NoMoreOfABodyIsReadThanIsNeeded(t *testing.T) {
 	small := heap()
 	for _, path := range []string{"/mfa/verify/totp", "/mfa/enroll/totp", "/mfa/sessions/end"} {
 		for name, e := range map[string]*endless{
-			"100 MB": {pattern: `{"answer":"`, limit: 100 * mega}, "an endless body": {pattern: "answer=1&"}, "endless arrays": {pattern: "["},
+			"100 MB": {pattern: `{"answer":"`, limit: 100 * mega}, "an endless body": {pattern: "answer=1&"},
+			"endless arrays": {pattern: "["},
 		} {
 			status := b.upload(path, "application/json", e, acceptJSON)
 			if status != http.StatusRequestEntityTooLarge && status != 0 {
@@ -297,7 +304,8 @@ func TestDOS1_SlowBodiesHoldNobodyUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "POST /mfa/sessions/end HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", s.host(), cookies)
+		fmt.Fprintf(conn, "POST /mfa/sessions/end HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{", s.host(), cookies)
 		conns.Go(func() {
 			<-done
 			conn.Close()

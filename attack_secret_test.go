@@ -64,7 +64,8 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 // disguises are a secret as it is and in each encoding that a log or a database may put it into.
 func disguises(name string, secret []byte) map[string]string {
 	return map[string]string{
-		name + " as it is": string(secret), name + " in hex": hex.EncodeToString(secret), name + " in capital hex": fmt.Sprintf("%X", secret),
+		name + " as it is": string(secret), name + " in hex": hex.EncodeToString(secret), name +
+			" in capital hex": fmt.Sprintf("%X", secret),
 		name + " in base64":             base64.RawStdEncoding.EncodeToString(secret),
 		name + " in base64url":          base64.RawURLEncoding.EncodeToString(secret),
 		name + " in base32":             base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret),
@@ -129,7 +130,8 @@ func TestLEAK1_NoSecretReachesALogAnEventANoticeAStoreOrAnAddress(t *testing.T) 
 		hide("small recovery code", strings.ToLower(code))
 	}
 	s.advance(30 * time.Second)
-	for _, reply := range []string{b.wrong(), b.code(-1), b.code(0), b.code(0), b.codes[1], "  " + b.code(0), b.code(0) + "x"} {
+	for _, reply := range []string{b.wrong(), b.code(-1), b.code(0), b.code(0), b.codes[1], "  " + b.code(0),
+		b.code(0) + "x"} {
 		b.fill(ticketOf(b.get("/mfa/verify/totp")), say(reply))
 	}
 	for _, reply := range []string{b.codes[1], b.codes[1], b.codes[2][:20], b.codes[2] + "x"} {
@@ -137,9 +139,11 @@ func TestLEAK1_NoSecretReachesALogAnEventANoticeAStoreOrAnAddress(t *testing.T) 
 	}
 	ticket := found(ticketField, ticketOf(b.get("/mfa/verify/totp")).body)
 	for _, body := range []string{
-		`{"ticket":"` + ticket + `","answer":"` + b.codes[3] + `"`, `{"ticket":"` + ticket + `","answer":["` + b.codes[3] + `"]}`,
+		`{"ticket":"` + ticket + `","answer":"` + b.codes[3] + `"`, `{"ticket":"` + ticket + `","answer":["` + b.codes[3] +
+			`"]}`,
 		`{"ticket":"` + ticket + `","answer":"` + b.codes[3] + `","answer":"1"}`, `{"answer":"` + b.codes[3] + `"}`,
-		`{"ticket":"` + b.codes[3] + `","answer":"123456"}`, `["` + b.codes[3] + `"]`, `{"ticket":1,"answer":"` + b.codes[3] + `"}`,
+		`{"ticket":"` + b.codes[3] + `","answer":"123456"}`, `["` + b.codes[3] + `"]`, `{"ticket":1,"answer":"` + b.codes[3] +
+			`"}`,
 	} {
 		b.do("POST", "/mfa/verify/totp", "application/json", body, acceptJSON)
 		b.do("POST", "/mfa/enroll/totp", "application/json", body, acceptJSON)
@@ -147,7 +151,8 @@ func TestLEAK1_NoSecretReachesALogAnEventANoticeAStoreOrAnAddress(t *testing.T) 
 	hide("assurance cookie", b.cookie(assuranceCookie))
 	hide("known cookie", b.cookie(knownCookie))
 	hide("session cookie", b.cookie("session"))
-	sinks := map[string]string{"the log": s.log.String(), "the events": events.String(), "the addresses and pages of errors": spy.text.String()}
+	sinks := map[string]string{"the log": s.log.String(), "the events": events.String(),
+		"the addresses and pages of errors": spy.text.String()}
 	for i, n := range s.told() {
 		sinks[fmt.Sprintf("notice %d", i)] = fmt.Sprintf("%+v", n)
 	}
@@ -213,7 +218,8 @@ func TestLEAK1_APanicsValueIsNotLogged(t *testing.T) {
 	owner := s.enrolled("alice")
 	armed.Store(true)
 	for _, where := range []string{"user", "policy"} {
-		if a := owner.get("/account", header{"Panic", where}); a.status != http.StatusInternalServerError || strings.Contains(a.body, secret) {
+		if a := owner.get("/account", header{"Panic", where}); a.status != http.StatusInternalServerError ||
+			strings.Contains(a.body, secret) {
 			t.Errorf("a panic in %s = %d, want 500 without its value", where, a.status)
 		}
 	}
@@ -338,11 +344,13 @@ func TestTIME1_TheSameTimeForEveryPrefix(t *testing.T) {
 		t.Skip("set SALLYPORT_TEST_FULL=1 to take 100,000 samples")
 	}
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	f, err := mfa.TOTPSeed{Key: bytes.Repeat([]byte("k1"), 10)}.Factor()
+	key := bytes.Repeat([]byte("k1"), 10)
+	f, err := mfa.TOTPSeed{Key: key}.Factor()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &browser{t: t, s: &site{now: now}, secret: base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(bytes.Repeat([]byte("k1"), 10))}
+	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
+	b := &browser{t: t, s: &site{now: now}, secret: secret}
 	code := []byte(b.code(0))
 	last, first := slices.Clone(code), slices.Clone(code)
 	last[5], first[0] = '0'+(code[5]-'0'+5)%10, '0'+(code[0]-'0'+5)%10
@@ -352,7 +360,8 @@ func TestTIME1_TheSameTimeForEveryPrefix(t *testing.T) {
 		for range samples {
 			class := mathrand.IntN(2)
 			began := time.Now()
-			_, err := mfa.TOTP{}.Finish(context.Background(), mfa.Attempt{Factor: f, Answer: [2][]byte{first, last}[class], Now: now})
+			_, err := mfa.TOTP{}.Finish(context.Background(),
+				mfa.Attempt{Factor: f, Answer: [2][]byte{first, last}[class], Now: now})
 			took := time.Since(began)
 			if !errors.Is(err, mfa.ErrWrongAnswer) {
 				t.Fatalf("Finish = %v, want ErrWrongAnswer", err)
@@ -362,7 +371,8 @@ func TestTIME1_TheSameTimeForEveryPrefix(t *testing.T) {
 		least = min(least, math.Abs(welch(times[0], times[1])))
 	}
 	if least >= 4.5 {
-		t.Errorf("Welch's t of the times with one and with five right digits = %.1f in the quietest of 5 rounds, want less than 4.5", least)
+		t.Errorf("Welch's t of the times with one and five right digits = %.1f in the quietest round, want less than 4.5",
+			least)
 	}
 }
 
@@ -405,7 +415,8 @@ func TestRC1_AnotherUsersRecoveryCode(t *testing.T) {
 
 func TestRC3_TheStoreHoldsNoCodeAndNoFastHashOfOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "accounts.db")
-	s := newNodes(t, 1, sqlStore(t, sqlstore.SQLite, func() *sql.DB { return openDB(t, "sqlite", sqlstore.SQLiteDSN(file)) }))
+	s := newNodes(t, 1, sqlStore(t, sqlstore.SQLite,
+		func() *sql.DB { return openDB(t, "sqlite", sqlstore.SQLiteDSN(file)) }))
 	b := s.enrolled("alice")
 	var dump []byte
 	for _, name := range []string{file, file + "-wal"} {
@@ -425,8 +436,10 @@ func TestRC3_TheStoreHoldsNoCodeAndNoFastHashOfOne(t *testing.T) {
 	secrets := disguises("the key of the ring", keys[0].Secret)
 	for _, code := range b.codes {
 		for _, spelled := range []string{code, strings.ReplaceAll(code, "-", ""), strings.ToLower(code)} {
-			s1, s256, s512, m5 := sha1.Sum([]byte(spelled)), sha256.Sum256([]byte(spelled)), sha512.Sum512([]byte(spelled)), md5.Sum([]byte(spelled))
-			for name, sum := range map[string][]byte{"a code": []byte(spelled), "SHA-1": s1[:], "SHA-256": s256[:], "SHA-512": s512[:], "MD5": m5[:]} {
+			s1, s256 := sha1.Sum([]byte(spelled)), sha256.Sum256([]byte(spelled))
+			s512, m5 := sha512.Sum512([]byte(spelled)), md5.Sum([]byte(spelled))
+			for name, sum := range map[string][]byte{"a code": []byte(spelled), "SHA-1": s1[:], "SHA-256": s256[:],
+				"SHA-512": s512[:], "MD5": m5[:]} {
 				for what, text := range disguises(name, sum) {
 					secrets[what] = text
 					if bytes.Contains(dump, []byte(text)) {
@@ -642,6 +655,13 @@ func (s *twisted) Load(ctx context.Context, userID string) (mfa.Record, error) {
 	return rec, err
 }
 
+// flipped returns a record with one bit of its account turned.
+func flipped(r mfa.Record, at int) mfa.Record {
+	r.Data = slices.Clone(r.Data)
+	r.Data[at] ^= 1
+	return r
+}
+
 func TestSEED2_ARowThatWasMovedOrTurnedBackDoesNotOpen(t *testing.T) {
 	base := &twisted{attackedStore: attackStore{mfa.NewMemory()}}
 	s := newNodes(t, 1, func() attackedStore { return base })
@@ -653,7 +673,7 @@ func TestSEED2_ARowThatWasMovedOrTurnedBackDoesNotOpen(t *testing.T) {
 		"another user's account": func(r mfa.Record) mfa.Record { r.Data, r.Version = bobs.Data, bobs.Version; return r },
 		"an older account":       func(r mfa.Record) mfa.Record { r.Data = early.Data; return r },
 		"another version":        func(r mfa.Record) mfa.Record { r.Version++; return r },
-		"a flipped bit":          func(r mfa.Record) mfa.Record { r.Data = slices.Clone(r.Data); r.Data[len(r.Data)-1] ^= 1; return r },
+		"a flipped bit":          func(r mfa.Record) mfa.Record { return flipped(r, len(r.Data)-1) },
 		"half an account":        func(r mfa.Record) mfa.Record { r.Data = r.Data[:len(r.Data)/2]; return r },
 		"an empty account":       func(r mfa.Record) mfa.Record { r.Data = nil; return r },
 		"a cookie in its place": func(r mfa.Record) mfa.Record {
@@ -662,7 +682,7 @@ func TestSEED2_ARowThatWasMovedOrTurnedBackDoesNotOpen(t *testing.T) {
 		},
 		"an account in the clear":     func(r mfa.Record) mfa.Record { r.Data = make([]byte, 200); return r },
 		"a summary without factors":   func(r mfa.Record) mfa.Record { r.Summary = mfa.Summary{}; r.Data[0] ^= 1; return r },
-		"the id of a key that is not": func(r mfa.Record) mfa.Record { r.Data = slices.Clone(r.Data); r.Data[3] ^= 1; return r },
+		"the id of a key that is not": func(r mfa.Record) mfa.Record { return flipped(r, 3) },
 	} {
 		s.advance(time.Minute) // nothing in memory is good any more
 		base.twist.Store(&twist)
