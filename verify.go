@@ -15,7 +15,10 @@ type verifyMain struct {
 	Prompt               any
 	Factor               string // what its owner calls it
 	Others               string // address of the other ways; "": there are none
+	Lost                 string // address of what to do without phone or key
 	Wrong                bool   // the last answer was
+	Seconds              int    // until the next answer is judged
+	Wait                 string
 }
 
 // choiceMain is a page that offers ways to prove.
@@ -24,6 +27,8 @@ type choiceMain struct {
 	Choices []choice
 	Seconds int
 	Wait    string
+	Codes   string // address where a recovery code can be used; "": none would do
+	Support string
 }
 
 // choice is one way to prove, on a page and in a document.
@@ -178,7 +183,7 @@ func (g *Guard) ask(w http.ResponseWriter, r *http.Request, c *caller, list []mf
 	if err != nil {
 		return err
 	}
-	return g.verifyPage(w, r, c, http.StatusOK, &b, list, "")
+	return g.verifyPage(w, r, c, http.StatusOK, &b, list, nil)
 }
 
 // without returns the ways besides those of a method whose guesses are exhausted.
@@ -186,27 +191,41 @@ func without(list []mfa.Factor, f mfa.Factor) []mfa.Factor {
 	return slices.DeleteFunc(slices.Clone(list), func(o mfa.Factor) bool { return o.Method == f.Method })
 }
 
-func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, list []mfa.Factor, wrong string) error {
+// verifyPage shows the form of a ceremony. wrong is what became of the last answer; nil: this is the first.
+func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, list []mfa.Factor,
+	wrong *mfa.Refusal) error {
 	if err := g.shown(b); err != nil {
 		return err
 	}
 	main := verifyMain{
 		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt, Factor: g.factorName(b.Factor),
-		Wrong: wrong != "",
 	}
+	choose := g.link("verify", "choose", "1", "back", c.back)
+	main.Lost = choose + "#lost"
 	if len(g.offered(list)) > 1 {
-		main.Others = g.link("verify", "choose", "1", "back", c.back)
+		main.Others = choose
 	}
-	v := g.view(b.Method)
-	g.render(w, r, status, "verify-"+v.page, &page{
-		Title: g.pages.say("verify.title"), Error: wrong, UserName: displayName(c.User), Main: main,
-	})
+	p := &page{Title: g.pages.say("verify.title"), UserName: displayName(c.User)}
+	if wrong != nil {
+		main.Wrong, p.Error = true, g.wrongText(b.Method, wrong.RetryAfter)
+		if wrong.RetryAfter > 0 {
+			main.Seconds, main.Wait = seconds(wrong.RetryAfter), g.wait(wrong.RetryAfter)
+		}
+	}
+	p.Main = main
+	g.render(w, r, status, "verify-"+g.view(b.Method).page, p)
 	return nil
 }
 
 // choosePage offers the ways to prove, below the reason if one of them has to wait.
 func (g *Guard) choosePage(w http.ResponseWriter, r *http.Request, c *caller, list []mfa.Factor, tooMany *mfa.Refusal) {
-	main, status, title := choiceMain{Choices: g.choiceList(g.offered(list), c.back)}, http.StatusOK, "choose.title"
+	main := choiceMain{Choices: g.choiceList(g.offered(list), c.back), Support: g.c.Support}
+	for _, o := range main.Choices {
+		if o.Method == mfa.MethodRecovery {
+			main.Codes = o.URL
+		}
+	}
+	status, title := http.StatusOK, "choose.title"
 	if tooMany != nil {
 		p := problemOfRefusal(tooMany)
 		g.problemHeaders(w, p)
@@ -235,7 +254,7 @@ func (g *Guard) beginVerify(w http.ResponseWriter, r *http.Request, c *caller) e
 		return err
 	}
 	if !c.json {
-		return g.verifyPage(w, r, c, http.StatusOK, &b, list, "")
+		return g.verifyPage(w, r, c, http.StatusOK, &b, list, nil)
 	}
 	return g.writeBegun(w, r, &b)
 }
@@ -346,7 +365,7 @@ func (g *Guard) unproved(w http.ResponseWriter, r *http.Request, c *caller, meth
 	}
 	p := problemOfRefusal(wrong)
 	g.problemHeaders(w, p)
-	return g.verifyPage(w, r, c, p.status, wrong.Retry, list, g.wrongText(method, wrong.RetryAfter))
+	return g.verifyPage(w, r, c, p.status, wrong.Retry, list, wrong)
 }
 
 // withPrompt completes the prompt of the next ticket, for a document.
@@ -360,10 +379,10 @@ func (g *Guard) withPrompt(err error, wrong *mfa.Refusal) error {
 	return err
 }
 
-// wrongText says what to do about a wrong answer.
+// wrongText says what to do about a wrong answer. A wait is told beside it.
 func (g *Guard) wrongText(method string, wait time.Duration) string {
 	if wait > 0 {
-		return g.pages.say("wrong.wait", "wait", g.wait(wait))
+		return g.pages.say("wrong.wait")
 	}
 	return g.pages.sayOr("wrong."+method, "wrong.other")
 }
