@@ -40,16 +40,20 @@ func lenient(site http.Handler) http.Handler {
 // spellings are other ways to write a path that some router reads as the same.
 func spellings(p string) []string {
 	return []string{
-		p, p + "/", strings.ToUpper(p), "/" + p, "/." + p, "/x/.." + p, p + "?next=/open/", p + ";a.js", p + "/;a.css", p + "%00", p + "%20",
+		p, p + "/", strings.ToUpper(p), "/" + p, "/." + p, "/x/.." + p, p + "?next=/open/", p + ";a.js", p + "/;a.css", p +
+			"%00", p + "%20",
 		"/%" + fmt.Sprintf("%02x", p[1]) + p[2:], "/%25" + fmt.Sprintf("%02x", p[1]) + p[2:],
 		"/open/.." + p, "/open/%2e%2e" + p, "/open/..%2f" + p[1:], "/open%2f..%2f" + p[1:], "/open/%252e%252e" + p,
-		`/open/..\` + p[1:], "/open/..%5c" + p[1:], "/open/..;" + p, "/open/x/../.." + p, "/open//.." + p, "/login/.." + p, "/logout/.." + p,
-		"/mfa/.." + p, "/mfa/%2e%2e" + p, "/mfa/static/..%2f.." + p, "/mfa/..;" + p, "/panics/.." + p, "https://open.example" + p, "/open/..%00/.." + p,
+		`/open/..\` + p[1:], "/open/..%5c" + p[1:], "/open/..;" + p, "/open/x/../.." + p, "/open//.." + p, "/login/.." +
+			p, "/logout/.." + p,
+		"/mfa/.." + p, "/mfa/%2e%2e" + p, "/mfa/static/..%2f.." + p, "/mfa/..;" + p, "/panics/.." +
+			p, "https://open.example" + p, "/open/..%00/.." + p,
 	}
 }
 
 func TestDOOR1_NoSpellingOfAProtectedPageIsOpen(t *testing.T) {
-	for name, wrap := range map[string]func(http.Handler) http.Handler{"the standard router": nil, "a lenient router": lenient} {
+	for name, wrap := range map[string]func(http.Handler) http.Handler{"the standard router": nil,
+		"a lenient router": lenient} {
 		s := newNodes(t, 1, memoryStore())
 		s.wrap = wrap
 		s.restart()
@@ -60,7 +64,8 @@ func TestDOOR1_NoSpellingOfAProtectedPageIsOpen(t *testing.T) {
 		for _, p := range protectedPages {
 			for _, spelling := range spellings(p) {
 				request := func(cookies string) answer {
-					return s.raw("GET " + spelling + " HTTP/1.1\r\nHost: " + s.host() + "\r\nCookie: " + cookies + "\r\nConnection: close\r\n\r\n")
+					return s.raw("GET " + spelling + " HTTP/1.1\r\nHost: " + s.host() + "\r\nCookie: " + cookies +
+						"\r\nConnection: close\r\n\r\n")
 				}
 				if spelling == p && p != "/payout" && p != "/two" && !strings.Contains(request(owner.cookies()).body, "canary:") {
 					t.Fatalf("%s: GET %s of a proved browser shows no page", name, p)
@@ -76,9 +81,10 @@ func TestDOOR1_NoSpellingOfAProtectedPageIsOpen(t *testing.T) {
 
 // isProtected reports whether a body is that of a page that wants a proof.
 func isProtected(body string) bool {
-	return slices.ContainsFunc([]string{"account", "form", "vault", "step-up", "payout", "two", "check", "api"}, func(name string) bool {
-		return strings.Contains(body, "canary:"+name+":")
-	})
+	return slices.ContainsFunc([]string{"account", "form", "vault", "step-up", "payout", "two", "check", "api"},
+		func(name string) bool {
+			return strings.Contains(body, "canary:"+name+":")
+		})
 }
 
 func TestDOOR1_NoMethodOrProtocolOpensAPage(t *testing.T) {
@@ -90,21 +96,28 @@ func TestDOOR1_NoMethodOrProtocolOpensAPage(t *testing.T) {
 	type try struct{ name, line, headers string }
 	tries := []try{
 		{"HTTP/1.0", "GET %s HTTP/1.0", ""},
-		{"a WebSocket upgrade", "GET %s HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"},
+		{"a WebSocket upgrade", "GET %s HTTP/1.1",
+			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+				"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"},
 		{"server-sent events", "GET %s HTTP/1.1", "Accept: text/event-stream\r\nConnection: close\r\n"},
 		{"a prefetch", "GET %s HTTP/1.1", "Sec-Purpose: prefetch\r\nPurpose: prefetch\r\nConnection: close\r\n"},
-		{"a method override", "POST %s HTTP/1.1", "X-HTTP-Method-Override: GET\r\nContent-Length: 0\r\nConnection: close\r\n"},
-		{"another path in a header", "GET /open/ HTTP/1.1", "X-Original-URL: %s\r\nX-Rewrite-URL: %s\r\nConnection: close\r\n"},
-		{"h2c", "GET %s HTTP/1.1", "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"},
+		{"a method override", "POST %s HTTP/1.1",
+			"X-HTTP-Method-Override: GET\r\nContent-Length: 0\r\nConnection: close\r\n"},
+		{"another path in a header", "GET /open/ HTTP/1.1",
+			"X-Original-URL: %s\r\nX-Rewrite-URL: %s\r\nConnection: close\r\n"},
+		{"h2c", "GET %s HTTP/1.1", "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n" +
+			"HTTP2-Settings: AAMAAABkAAQAAP__\r\n"},
 	}
-	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "PROPFIND", "BREW", "get"} {
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "PROPFIND", "BREW",
+		"get"} {
 		tries = append(tries, try{method, method + " %s HTTP/1.1", "Content-Length: 0\r\nConnection: close\r\n"})
 	}
 	for _, p := range protectedPages {
 		for _, try := range tries {
 			request := try.line + "\r\nHost: " + s.host() + "\r\nCookie: " + pending.cookies() + "\r\n" + try.headers + "\r\n"
 			a := s.raw(strings.ReplaceAll(request, "%s", p))
-			if isProtected(a.body) || a.status == http.StatusSwitchingProtocols || strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
+			if isProtected(a.body) || a.status == http.StatusSwitchingProtocols ||
+				strings.HasPrefix(a.header.Get("Content-Type"), "text/event-stream") {
 				t.Errorf("%s of %s = %d %q, want no protected page", try.name, p, a.status, a.body)
 			}
 			if try.name == "HEAD" && a.status == http.StatusOK {
@@ -128,11 +141,13 @@ func TestDOOR2_NoAuthorizationHeaderIsAnotherDoor(t *testing.T) {
 	s := newNodes(t, 1, memoryStore(), func(_ *site, c *sallyport.Config) { c.OtherAuth = other })
 	owner := s.enrolled("alice")
 	stranger, pending := s.browser(), owner.again("alice")
-	if a := stranger.get("/api/list", header{"Authorization", "Bearer made-after-a-second-factor"}); a.status != http.StatusOK {
+	if a := stranger.get("/api/list", header{"Authorization",
+		"Bearer made-after-a-second-factor"}); a.status != http.StatusOK {
 		t.Errorf("the token that the site declares proved = %d, want 200", a.status)
 	}
 	for _, credentials := range []string{
-		"Basic YWxpY2U6cGFzc3dvcmQ=", "Bearer abc", "bearer made-after-a-second-factor", "Bearer", "", "Negotiate x", "Digest username=alice",
+		"Basic YWxpY2U6cGFzc3dvcmQ=", "Bearer abc", "bearer made-after-a-second-factor", "Bearer", "", "Negotiate x",
+		"Digest username=alice",
 		"Bearer made-after-a-second-factor ", "ApiKey 1",
 	} {
 		h := header{"Authorization", credentials}
@@ -148,7 +163,8 @@ func TestDOOR2_NoAuthorizationHeaderIsAnotherDoor(t *testing.T) {
 		}
 	}
 	pending.client.Jar = nil
-	two := pending.do("GET", "/api/list", "", "", header{"Authorization", "Basic eA=="}, header{"Authorization", "Bearer made-after-a-second-factor"})
+	two := pending.do("GET", "/api/list", "", "", header{"Authorization", "Basic eA=="},
+		header{"Authorization", "Bearer made-after-a-second-factor"})
 	if two.status == http.StatusOK {
 		t.Errorf("two Authorization headers = %d, want a refusal", two.status)
 	}
@@ -181,14 +197,17 @@ func TestDOOR2_EveryFirstFactorIsOnlyTheFirst(t *testing.T) {
 func mfaViews(factorID string) map[string][]string {
 	return map[string][]string{
 		"GET": {
-			"/mfa/", "/mfa/status", "/mfa/verify", "/mfa/verify/totp", "/mfa/verify/recovery", "/mfa/verify?choose=1", "/mfa/confirmed",
+			"/mfa/", "/mfa/status", "/mfa/verify", "/mfa/verify/totp", "/mfa/verify/recovery", "/mfa/verify?choose=1",
+			"/mfa/confirmed",
 			"/mfa/recovered", "/mfa/enroll", "/mfa/enroll/totp", "/mfa/enroll/recovery", "/mfa/factors/" + factorID + "/rename",
 			"/mfa/factors/" + factorID + "/pause", "/mfa/factors/" + factorID + "/remove", "/mfa/sessions/end",
 		},
 		"POST": {
-			"/mfa/verify/totp/begin", "/mfa/verify/totp", "/mfa/verify/recovery/begin", "/mfa/verify/recovery", "/mfa/enroll/totp/begin",
+			"/mfa/verify/totp/begin", "/mfa/verify/totp", "/mfa/verify/recovery/begin", "/mfa/verify/recovery",
+			"/mfa/enroll/totp/begin",
 			"/mfa/enroll/totp", "/mfa/enroll/recovery/begin", "/mfa/enroll/recovery", "/mfa/factors/" + factorID + "/rename",
-			"/mfa/factors/" + factorID + "/pause", "/mfa/factors/" + factorID + "/resume", "/mfa/factors/" + factorID + "/prefer",
+			"/mfa/factors/" + factorID + "/pause", "/mfa/factors/" + factorID + "/resume", "/mfa/factors/" + factorID +
+				"/prefer",
 			"/mfa/factors/" + factorID + "/remove", "/mfa/sessions/end",
 		},
 	}
@@ -247,8 +266,10 @@ func TestDOOR3_NoManagingWithoutTheLevel(t *testing.T) {
 	s.advance(5*time.Minute + time.Second)
 	owner.mustBeIn("account")
 	before := s.record("alice")
-	for _, view := range []string{"/mfa/enroll/totp/begin", "/mfa/enroll/recovery/begin", "/mfa/factors/" + id + "/pause", "/mfa/factors/" + id + "/remove"} {
-		if a, _ := owner.call("POST", view, nil); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "must-verify") {
+	for _, view := range []string{"/mfa/enroll/totp/begin", "/mfa/enroll/recovery/begin", "/mfa/factors/" + id + "/pause",
+		"/mfa/factors/" + id + "/remove"} {
+		if a, _ := owner.call("POST", view, nil); a.status != http.StatusUnauthorized ||
+			!strings.Contains(a.body, "must-verify") {
 			t.Errorf("POST %s with a proof of more than 5 minutes = %d, want 401 must-verify", view, a.status)
 		}
 		if a := owner.post(view, nil); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/verify") {
@@ -279,14 +300,16 @@ func TestDOOR5_TheLevelOfASessionIsWhatItHasProved(t *testing.T) {
 		prove func(b *browser)
 		in    string
 	}{
-		"password":                    {password, "waived"},
-		"authenticator app":           {app, "fresh one sent typed waived zero"},
-		"recovery code":               {code(1), "fresh one sent waived zero"},
-		"app and recovery code":       {func(b *browser) { app(b); code(2)(b) }, "fresh one sent two typed waived zero"},
-		"two recovery codes":          {func(b *browser) { code(3)(b); code(4)(b) }, "fresh one sent waived zero"},
-		"app, then six minutes":       {func(b *browser) { app(b); b.s.advance(6 * time.Minute) }, "one sent typed waived zero"},
-		"app, then six hours":         {func(b *browser) { app(b); b.s.advance(6 * time.Hour) }, "waived"},
-		"an app and a wrong recovery": {func(b *browser) { app(b); b.recover(strings.Repeat("0", 25)) }, "fresh one sent typed waived zero"},
+		"password":              {password, "waived"},
+		"authenticator app":     {app, "fresh one sent typed waived zero"},
+		"recovery code":         {code(1), "fresh one sent waived zero"},
+		"app and recovery code": {func(b *browser) { app(b); code(2)(b) }, "fresh one sent two typed waived zero"},
+		"two recovery codes":    {func(b *browser) { code(3)(b); code(4)(b) }, "fresh one sent waived zero"},
+		"app, then six minutes": {func(b *browser) { app(b); b.s.advance(6 * time.Minute) },
+			"one sent typed waived zero"},
+		"app, then six hours": {func(b *browser) { app(b); b.s.advance(6 * time.Hour) }, "waived"},
+		"an app and a wrong recovery": {func(b *browser) { app(b); b.recover(strings.Repeat("0", 25)) },
+			"fresh one sent typed waived zero"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newNodes(t, 1, memoryStore(), func(_ *site, c *sallyport.Config) {
@@ -326,7 +349,8 @@ func TestSTEP1_APendingSessionEnrollsNothing(t *testing.T) {
 				t.Errorf("a pending session that begins to enroll %s = %d, want 401", method, a.status)
 			}
 			finish := map[string]any{"ticket": stolen, "answer": "123456"}
-			if a, _ := pending.call("POST", "/mfa/enroll/"+method, finish); a.status != http.StatusUnauthorized && a.status != http.StatusConflict {
+			if a, _ := pending.call("POST", "/mfa/enroll/"+method, finish); a.status != http.StatusUnauthorized &&
+				a.status != http.StatusConflict {
 				t.Errorf("a pending session that finishes an enrollment of %s = %d, want 401 or 409", method, a.status)
 			}
 		}
@@ -365,12 +389,14 @@ func TestSTEP2_AnOldSessionChangesNothingWithoutAFreshProof(t *testing.T) {
 	id, codes := owner.factor("totp"), owner.factor("recovery")
 	s.advance(6 * time.Minute)
 	before := s.record("alice")
-	for _, p := range []string{"/mfa/factors/" + id + "/remove", "/mfa/factors/" + codes + "/remove", "/mfa/factors/" + codes + "/pause", "/mfa/factors/" + codes + "/resume"} {
+	for _, p := range []string{"/mfa/factors/" + id + "/remove", "/mfa/factors/" + codes + "/remove",
+		"/mfa/factors/" + codes + "/pause", "/mfa/factors/" + codes + "/resume"} {
 		if a := owner.post(p, nil); !strings.HasPrefix(a.next, "/mfa/verify") {
 			t.Errorf("POST %s with an old proof = %d to %q, want the second door", p, a.status, a.next)
 		}
 	}
-	for _, p := range []string{"/mfa/enroll", "/mfa/enroll/totp", "/mfa/enroll/recovery", "/mfa/factors/" + id + "/remove"} {
+	for _, p := range []string{"/mfa/enroll", "/mfa/enroll/totp", "/mfa/enroll/recovery",
+		"/mfa/factors/" + id + "/remove"} {
 		if a := owner.get(p); !strings.HasPrefix(a.next, "/mfa/verify") {
 			t.Errorf("GET %s with an old proof = %d to %q, want the second door", p, a.status, a.next)
 		}
@@ -434,7 +460,8 @@ func TestSTEP7_EveryChangeIsTold(t *testing.T) {
 		if n.Event.Kind != kind || n.User.ID != "alice" || n.User.Email != "alice@example.com" {
 			t.Fatalf("%s: told %s of %s, want %s of alice", what, n.Event.Kind, n.User.ID, kind)
 		}
-		place := []string{factor, "24 November 2026, 12:0", "198.51.100.4", "Firefox 150", s.server.URL + "/mfa/", "If this was not you"}
+		place := []string{factor, "24 November 2026, 12:0", "198.51.100.4", "Firefox 150", s.server.URL + "/mfa/",
+			"If this was not you"}
 		for _, want := range place {
 			if !strings.Contains(n.Text, want) {
 				t.Errorf("%s: the notice lacks %q:\n%s", what, want, n.Text)
@@ -470,7 +497,8 @@ func TestENROL3_TheSecretIsMadeByTheServerAlone(t *testing.T) {
 	b := s.login("alice")
 	const planted = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 	seen := map[string]bool{}
-	for _, query := range []string{"", "?secret=" + planted, "?key=" + planted, "?seed=" + planted, "?uri=otpauth://totp/x?secret=" + planted} {
+	for _, query := range []string{"", "?secret=" + planted, "?key=" + planted, "?seed=" + planted,
+		"?uri=otpauth://totp/x?secret=" + planted} {
 		page := b.get("/mfa/enroll/totp" + query)
 		secret := secretOf(page)
 		if secret == "" || secret == planted || seen[secret] || len(secret) < 32 {
@@ -479,7 +507,8 @@ func TestENROL3_TheSecretIsMadeByTheServerAlone(t *testing.T) {
 		seen[secret] = true
 	}
 	for _, field := range []string{"secret", "key", "seed", "uri"} {
-		if a, _ := b.call("POST", "/mfa/enroll/totp/begin", map[string]any{field: planted}); a.status != http.StatusBadRequest {
+		if a, _ := b.call("POST", "/mfa/enroll/totp/begin",
+			map[string]any{field: planted}); a.status != http.StatusBadRequest {
 			t.Errorf("beginning with the field %s = %d, want 400", field, a.status)
 		}
 		ticket, _ := tryEnroll(b)

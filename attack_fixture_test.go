@@ -340,7 +340,8 @@ func (s *site) record(user string) mfa.Record {
 func (s *site) mustBeUnchanged(user string, before mfa.Record, after string) {
 	s.t.Helper()
 	if now := s.record(user); !reflect.DeepEqual(now, before) {
-		s.t.Fatalf("%s: the record of %s went from version %d to %d, want it unchanged", after, user, before.Version, now.Version)
+		s.t.Fatalf("%s: the record of %s went from version %d to %d, want it unchanged", after, user, before.Version,
+			now.Version)
 	}
 }
 
@@ -391,7 +392,8 @@ func (b *browser) codesLeft() int {
 // raw sends bytes as they are over a connection of its own and returns the answer.
 func (s *site) raw(request string) answer {
 	s.t.Helper()
-	conn, err := tls.Dial("tcp", s.server.Listener.Addr().String(), s.server.Client().Transport.(*http.Transport).TLSClientConfig)
+	conn, err := tls.Dial("tcp", s.server.Listener.Addr().String(),
+		s.server.Client().Transport.(*http.Transport).TLSClientConfig)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ func TestREPLAY1_TheSameCodeInAnotherBrowser(t *testing.T) {
 	onAllStores(t, func(t *testing.T, open func() attackedStore) {
 		s := newNodes(t, 2, open)
 		owner := s.enrolled("alice")
-		a, b, otherNode, afterRestart := owner.again("alice"), owner.again("alice"), owner.again("alice").at(1), owner.again("alice")
+		a, b := owner.again("alice"), owner.again("alice")
+		otherNode, afterRestart := owner.again("alice").at(1), owner.again("alice")
 		s.advance(30 * time.Second)
 		code := owner.code(0)
 		if got := a.guess(code); got.status != http.StatusSeeOther {
@@ -215,7 +216,8 @@ func TestRACE4_ManyGuessesAtOnceAreNoMoreThanTheBudget(t *testing.T) {
 			}
 		}
 		if before > 5 || after > 5 || proved == 1 && before > 4 {
-			t.Errorf("%d wrong guesses were judged before the right one and %d after it, want no more than the free tries", before, after)
+			t.Errorf("%d wrong guesses were judged before the right one and %d after it, want no more than the free tries",
+				before, after)
 		}
 		if in := count(pending, "account"); in != proved {
 			t.Errorf("%d browsers are in, want %d: those whose right code was judged", in, proved)

@@ -310,11 +310,14 @@ func forgeries(good string, raw []byte) map[string]string {
 		"nothing": "", "a word": "true", "JSON": base64.RawURLEncoding.EncodeToString([]byte(`{"user":"alice"}`)),
 		"a token without an algorithm": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.",
 		"a token with HS256":           "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln",
-		"no key id":                    keyID(""), "another key id": keyID("20261124-0000"), "a path as key id": keyID("../../dev/null"),
-		"another version": text(append([]byte{9}, raw[1:]...)), "no tag": text(raw[:len(raw)-16]),
+		"no key id":                    keyID(""), "another key id": keyID("20261124-0000"),
+		"a path as key id": keyID("../../dev/null"),
+		"another version":  text(append([]byte{9}, raw[1:]...)), "no tag": text(raw[:len(raw)-16]),
 		"an empty tag": text(append(slices.Clone(raw[:len(raw)-16]), make([]byte, 16)...)), "doubled": good + good,
-		"padded": good + "==", "with a space": good[:10] + " " + good[10:], "one byte more": text(append(slices.Clone(raw), 0)),
-		"percent-encoded": "%" + fmt.Sprintf("%02X", good[0]) + good[1:], "quoted": `"` + good + `"`, "very long": strings.Repeat("A", 100_000),
+		"padded": good + "==", "with a space": good[:10] + " " +
+			good[10:], "one byte more": text(append(slices.Clone(raw), 0)),
+		"percent-encoded": "%" + fmt.Sprintf("%02X", good[0]) + good[1:], "quoted": `"` + good +
+			`"`, "very long": strings.Repeat("A", 100_000),
 	}
 	for i := range raw {
 		flipped := slices.Clone(raw)
@@ -387,7 +390,8 @@ func TestCOOK3_TheCookieOfAnotherOrigin(t *testing.T) {
 func TestCOOK3_CookiesThatAreCutOrDoubled(t *testing.T) {
 	s := newNodes(t, 1, memoryStore())
 	alice, bob := s.enrolled("alice"), s.enrolled("bob")
-	session, good, foreign := "session="+alice.cookie("session"), alice.cookie(assuranceCookie), bob.cookie(assuranceCookie)
+	session := "session=" + alice.cookie("session")
+	good, foreign := alice.cookie(assuranceCookie), bob.cookie(assuranceCookie)
 	c := assuranceCookie + "="
 	for cookies, want := range map[string]bool{
 		session + "; " + c + good:                                      true,
@@ -397,7 +401,7 @@ func TestCOOK3_CookiesThatAreCutOrDoubled(t *testing.T) {
 		session + "; " + c + foreign + "; " + c + good:                 false, // the first one counts
 		session + "; X" + c + good:                                     false,
 		session + "; " + strings.ToUpper(assuranceCookie) + "=" + good: false,
-		session + "; sallyport=" + good:                                false, // without the prefix a sibling domain could set it
+		session + "; sallyport=" + good:                                false, // a sibling domain could set it
 		session + "; " + knownCookie + "=" + good:                      false,
 		session + "; " + c + alice.cookie(knownCookie):                 false,
 		c + good: false,

@@ -29,7 +29,8 @@ func TestTHROTTLE1_ManyGuessesInOneBrowser(t *testing.T) {
 		}
 		got := b.guess(b.code(0))
 		if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
-			t.Errorf("the right code after too many wrong ones = %d, Retry-After %q, want 429", got.status, got.header.Get("Retry-After"))
+			t.Errorf("the right code after too many wrong ones = %d, Retry-After %q, want 429", got.status,
+				got.header.Get("Retry-After"))
 		}
 		b.mustBeOut("account")
 		if n := s.judged("alice"); n != freeTries {
@@ -221,7 +222,8 @@ func TestTHROTTLE7_OneAddressOfIPv4HasOneLimit(t *testing.T) {
 }
 
 func TestTHROTTLE7_AProxyInFrontIsNotOneClient(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:1", "[::1]:1", "10.1.2.3:1", "192.168.1.1:1", "[fd00::1]:1", "[fe80::1%eth0]:1", "pipe"} {
+	for _, address := range []string{"127.0.0.1:1", "[::1]:1", "10.1.2.3:1", "192.168.1.1:1", "[fd00::1]:1",
+		"[fe80::1%eth0]:1", "pipe"} {
 		s := newNodes(t, 1, memoryStore())
 		s.wrongFrom("user", 61, func(int) string { return address })
 		victim := s.enrolledAppOnly("victim")
@@ -373,7 +375,8 @@ func TestTHROTTLE12_WrongRecoveryCodesShutNobodyOut(t *testing.T) {
 		}
 	}
 	if refused != 5 || s.judged("alice") != 10 {
-		t.Errorf("of 15 wrong recovery codes %d were refused unseen and %d remembered, want 5 and 10", refused, s.judged("alice"))
+		t.Errorf("of 15 wrong recovery codes %d were refused unseen and %d remembered, want 5 and 10", refused,
+			s.judged("alice"))
 	}
 	if got := b.recover(owner.codes[2]); got.status != http.StatusSeeOther {
 		t.Errorf("a right one among them = %d, want 303", got.status)
@@ -394,7 +397,8 @@ func TestTHROTTLE12_AKnownBrowserOfAnErasedAccountIsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	support, err := mfa.NewEngine(mfa.EngineConfig{
-		Store: s.store, Ring: ring, Methods: []mfa.Method{mfa.TOTP{}, mfa.Recovery{}}, Origin: s.configs[0].Origin, Now: s.clock,
+		Store: s.store, Ring: ring, Methods: []mfa.Method{mfa.TOTP{},
+			mfa.Recovery{}}, Origin: s.configs[0].Origin, Now: s.clock,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,11 +21,16 @@ import (
 
 // hostile are addresses that some browser or some parser reads as another site.
 var hostile = []string{
-	"https://evil.example/", "//evil.example", "///evil.example", "////evil.example/..", `\\evil.example`, `/\evil.example`, `\/evil.example`,
-	"/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "/%09/evil.example", "/%5cevil.example", "/%2f/evil.example",
-	"//evil.example%2f@good.example", "https:evil.example", "https:/evil.example", "javascript:alert(1)", "JaVaScRiPt:alert(1)",
-	"data:text/html,x", "vbscript:x", "//evil。example", "//xn--evl-0ma.example", "http://[::1]/", "@evil.example", ".evil.example", "evil.example",
-	"/.//evil.example", "/..//evil.example", "/account\r\nSet-Cookie: a=b", "/account\x00", "mailto:x@evil.example", "?//evil.example",
+	"https://evil.example/", "//evil.example", "///evil.example", "////evil.example/..", `\\evil.example`,
+	`/\evil.example`, `\/evil.example`,
+	"/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "/%09/evil.example", "/%5cevil.example",
+	"/%2f/evil.example",
+	"//evil.example%2f@good.example", "https:evil.example", "https:/evil.example", "javascript:alert(1)",
+	"JaVaScRiPt:alert(1)",
+	"data:text/html,x", "vbscript:x", "//evil。example", "//xn--evl-0ma.example", "http://[::1]/", "@evil.example",
+	".evil.example", "evil.example",
+	"/.//evil.example", "/..//evil.example", "/account\r\nSet-Cookie: a=b", "/account\x00", "mailto:x@evil.example",
+	"?//evil.example",
 }
 
 // where returns the host that a browser goes to from a Location, and whether it stays on the site.
@@ -76,12 +81,14 @@ func TestREDIR2_NoHostilePathBecomesAWayBack(t *testing.T) {
 		front.ServeHTTP(w, r)
 	})
 	ask := func(line string, more string) answer {
-		return s.raw(line + " HTTP/1.1\r\nHost: " + s.host() + "\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n" + more + "\r\n")
+		return s.raw(line + " HTTP/1.1\r\nHost: " + s.host() + "\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n" +
+			more + "\r\n")
 	}
 	if a := ask("GET /vault", ""); a.next != "/login?next=%2Fvault" {
 		t.Fatalf("a stranger at /vault is sent to %q", a.next)
 	}
-	for _, path := range []string{"//evil.example", "///evil.example/", "https://evil.example//evil.example", "/x//evil.example", `/\evil.example`, "//evil.example/%2f.."} {
+	for _, path := range []string{"//evil.example", "///evil.example/", "https://evil.example//evil.example",
+		"/x//evil.example", `/\evil.example`, "//evil.example/%2f.."} {
 		a := ask("GET "+path, "")
 		next, err := url.Parse(a.next)
 		if a.status == http.StatusBadRequest {
@@ -122,8 +129,9 @@ func foreign(origin string) map[string][]header {
 		"the origin in the path":          {from("https://evil.example/" + origin)},
 		"an origin that matches its Host": {from("https://evil.example"), {"Host", "evil.example"}},
 		"an unknown word":                 {site("friendly"), from("https://evil.example")},
-		"a top-level navigation":          {site("cross-site"), from("https://evil.example"), navigate, {"Sec-Fetch-Dest", "document"}},
-		"no-cors":                         {site("cross-site"), from("https://evil.example"), {"Sec-Fetch-Mode", "no-cors"}},
+		"a top-level navigation": {site("cross-site"), from("https://evil.example"), navigate,
+			{"Sec-Fetch-Dest", "document"}},
+		"no-cors": {site("cross-site"), from("https://evil.example"), {"Sec-Fetch-Mode", "no-cors"}},
 	}
 }
 
@@ -137,16 +145,18 @@ func (b *browser) changing() map[string]url.Values {
 		"/mfa/factors/" + b.factor("recovery") + "/resume": {},
 		"/mfa/factors/" + b.factor("recovery") + "/remove": {},
 		"/mfa/sessions/end":                                {},
-		"/mfa/verify/totp":                                 {"answer": {b.code(0)}, "ticket": {found(ticketField, b.get("/mfa/verify/totp").body)}},
-		"/mfa/verify/totp/begin":                           {},
-		"/mfa/enroll/totp/begin":                           {},
+		"/mfa/verify/totp": {"answer": {b.code(0)},
+			"ticket": {found(ticketField, b.get("/mfa/verify/totp").body)}},
+		"/mfa/verify/totp/begin": {},
+		"/mfa/enroll/totp/begin": {},
 	}
 	app := *b
 	page := b.follow(b.get("/mfa/enroll/totp"))
 	app.secret = secretOf(page)
 	all["/mfa/enroll/totp"] = url.Values{"answer": {app.code(0)}, "ticket": {found(ticketField, page.body)}}
 	page = b.get("/mfa/enroll/recovery")
-	all["/mfa/enroll/recovery"] = url.Values{"answer": {found(codeText, page.body)}, "ticket": {found(ticketField, page.body)}}
+	all["/mfa/enroll/recovery"] = url.Values{"answer": {found(codeText, page.body)},
+		"ticket": {found(ticketField, page.body)}}
 	return all
 }
 
@@ -172,12 +182,14 @@ func TestCSRF1_NoOtherSiteChangesAnything(t *testing.T) {
 					"application/x-www-form-urlencoded": form.Encode(), "text/plain": asJSON(form), "application/json": asJSON(form),
 					"multipart/form-data; boundary=x": "--x\r\n\r\n--x--\r\n", "": form.Encode(),
 				} {
-					if a := owner.do("POST", path, kind, body, owner.lying(headers...)...); a.status != http.StatusForbidden || !isCrossOrigin(a) {
+					if a := owner.do("POST", path, kind, body, owner.lying(headers...)...); a.status != http.StatusForbidden ||
+						!isCrossOrigin(a) {
 						t.Errorf("POST %s of %q by %s = %d, want 403 cross-origin", path, kind, name, a.status)
 					}
 				}
 				for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
-					if a := owner.do(method, path+"?"+form.Encode(), "", "", owner.lying(headers...)...); a.status == http.StatusSeeOther && method != "GET" && method != "HEAD" {
+					if a := owner.do(method, path+"?"+form.Encode(), "", "",
+						owner.lying(headers...)...); a.status == http.StatusSeeOther && method != "GET" && method != "HEAD" {
 						t.Errorf("%s %s by %s = %d, want a refusal", method, path, name, a.status)
 					}
 				}
@@ -188,7 +200,8 @@ func TestCSRF1_NoOtherSiteChangesAnything(t *testing.T) {
 			t.Errorf("other sites caused %d notices, want none", n-told)
 		}
 		owner.mustBeIn("account")
-		for _, path := range []string{"/mfa/verify/totp", "/mfa/enroll/totp"} { // the control: the same bodies of our own pages
+		for _, path := range []string{"/mfa/verify/totp",
+			"/mfa/enroll/totp"} { // the control: the same bodies of our own pages
 			if a := owner.post(path, changing[path]); a.status != http.StatusSeeOther {
 				t.Errorf("POST %s of our own page = %d, want 303\n%s", path, a.status, text(a.body))
 			}
@@ -201,7 +214,8 @@ func TestCSRF1_NoOtherSiteChangesAnything(t *testing.T) {
 
 // isCrossOrigin reports whether an answer is the problem of that name, as a document or as a page.
 func isCrossOrigin(a answer) bool {
-	return strings.Contains(a.body, "/mfa/problems/cross-origin") || strings.Contains(a.body, "This came from another site")
+	return strings.Contains(a.body, "/mfa/problems/cross-origin") ||
+		strings.Contains(a.body, "This came from another site")
 }
 
 func TestCSRF1_ATicketOfAnotherUserOrAnEarlierLogin(t *testing.T) {
@@ -216,7 +230,8 @@ func TestCSRF1_ATicketOfAnotherUserOrAnEarlierLogin(t *testing.T) {
 	earlier.login("alice")
 	before := s.record("alice")
 	for name, ticket := range map[string]string{
-		"bob's": bobs, "an earlier login's": old, "an enrollment's": enroll, "half a": old[:len(old)/2], "no": "x", "a doubled": old + old,
+		"bob's": bobs, "an earlier login's": old, "an enrollment's": enroll, "half a": old[:len(old)/2], "no": "x",
+		"a doubled": old + old,
 	} {
 		for _, b := range []*browser{earlier, alice.again("alice")} {
 			form := url.Values{"answer": {alice.code(0)}, "ticket": {ticket}}
@@ -264,7 +279,8 @@ func TestCSRF3_NoOtherSiteRenewsCodesOrEndsSessions(t *testing.T) {
 	form := url.Values{"answer": {found(codeText, page.body)}, "ticket": {found(ticketField, page.body)}}
 	old := owner.codes[1]
 	for name, headers := range foreign(s.server.URL) {
-		for path, body := range map[string]url.Values{"/mfa/enroll/recovery": form, "/mfa/enroll/recovery/begin": {}, "/mfa/sessions/end": {}} {
+		for path, body := range map[string]url.Values{"/mfa/enroll/recovery": form, "/mfa/enroll/recovery/begin": {},
+			"/mfa/sessions/end": {}} {
 			a := owner.do("POST", path, "application/x-www-form-urlencoded", body.Encode(), owner.lying(headers...)...)
 			if a.status != http.StatusForbidden || strings.Contains(a.body, "ticket") {
 				t.Errorf("POST %s by %s = %d, want 403 without a ticket", path, name, a.status)
@@ -293,8 +309,10 @@ func TestHOST1_NothingIsBuiltFromTheHostHeader(t *testing.T) {
 	pending := owner.again("alice")
 	const evil = "evil.example"
 	lies := []header{
-		{"X-Forwarded-Host", evil}, {"X-Forwarded-Proto", "http"}, {"X-Forwarded-Port", "81"}, {"X-Forwarded-Prefix", "//" + evil},
-		{"X-Forwarded-Server", evil}, {"Forwarded", "host=" + evil + ";proto=http"}, {"X-Original-Host", evil}, {"X-HTTP-Host-Override", evil},
+		{"X-Forwarded-Host", evil}, {"X-Forwarded-Proto", "http"}, {"X-Forwarded-Port", "81"}, {"X-Forwarded-Prefix",
+			"//" + evil},
+		{"X-Forwarded-Server", evil}, {"Forwarded", "host=" + evil + ";proto=http"}, {"X-Original-Host",
+			evil}, {"X-HTTP-Host-Override", evil},
 		{"Referer", "https://" + evil + "/x"}, {"Host", evil},
 	}
 	look := func(what string, a answer) {
@@ -311,9 +329,11 @@ func TestHOST1_NothingIsBuiltFromTheHostHeader(t *testing.T) {
 			}
 		}
 	}
-	absolute := s.raw("GET https://" + evil + "/vault HTTP/1.1\r\nHost: " + evil + "\r\nCookie: " + pending.cookies() + "\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n")
+	absolute := s.raw("GET https://" + evil + "/vault HTTP/1.1\r\nHost: " + evil + "\r\nCookie: " + pending.cookies() +
+		"\r\nSec-Fetch-Mode: navigate\r\nConnection: close\r\n\r\n")
 	look("an absolute address", absolute)
-	if a := s.raw("GET /vault HTTP/1.1\r\nHost: " + s.host() + "\r\nHost: " + evil + "\r\nConnection: close\r\n\r\n"); a.status != http.StatusBadRequest {
+	if a := s.raw("GET /vault HTTP/1.1\r\nHost: " + s.host() + "\r\nHost: " + evil +
+		"\r\nConnection: close\r\n\r\n"); a.status != http.StatusBadRequest {
 		t.Errorf("two Host headers = %d, want 400", a.status)
 	}
 	page := owner.get("/mfa/enroll/totp", owner.lying(lies...)...)
@@ -323,7 +343,8 @@ func TestHOST1_NothingIsBuiltFromTheHostHeader(t *testing.T) {
 	}
 	owner.do("POST", "/mfa/sessions/end", "", "", append(owner.lying(lies...), sameOrigin)...)
 	all := s.told()
-	if last := all[len(all)-1]; last.Event.Kind != mfa.SessionsEnded || !strings.Contains(last.Text, s.server.URL+"/mfa/") || strings.Contains(last.Text, evil) {
+	if last := all[len(all)-1]; last.Event.Kind != mfa.SessionsEnded ||
+		!strings.Contains(last.Text, s.server.URL+"/mfa/") || strings.Contains(last.Text, evil) {
 		t.Errorf("the notice = %s\n%s\nwant the link of the configured origin", last.Event.Kind, last.Text)
 	}
 }
@@ -347,9 +368,12 @@ func everyAnswer(t *testing.T) map[string]answer {
 	owner := s.enrolled("alice")
 	owner.prove()
 	id := owner.factor("totp")
-	visitors := map[string]*browser{"proved": owner, "pending": owner.again("alice"), "a stranger": s.browser(), "unenrolled": s.login("carol")}
-	views := append(mfaViews(id)["GET"], "/mfa", "/mfa/x.css", "/mfa/manage/;a.js", "/mfa/static/none.css", "/mfa/static/", "/mfa//", "/mfa/%2e%2e/account",
-		"/mfa/problems/wrong-answer", "/mfa/problems/none", "/mfa/verify/none", "/mfa/enroll/none", "/mfa/factors/none/remove", "/mfa/openapi.yaml")
+	visitors := map[string]*browser{"proved": owner, "pending": owner.again("alice"), "a stranger": s.browser(),
+		"unenrolled": s.login("carol")}
+	views := append(mfaViews(id)["GET"], "/mfa", "/mfa/x.css", "/mfa/manage/;a.js", "/mfa/static/none.css", "/mfa/static/",
+		"/mfa//", "/mfa/%2e%2e/account",
+		"/mfa/problems/wrong-answer", "/mfa/problems/none", "/mfa/verify/none", "/mfa/enroll/none",
+		"/mfa/factors/none/remove", "/mfa/openapi.yaml")
 	for who, b := range visitors {
 		for _, view := range views {
 			for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "BREW", "OPTIONS"} {
@@ -361,7 +385,8 @@ func everyAnswer(t *testing.T) map[string]answer {
 			all["JSON GET "+view+" by "+who] = b.do("GET", view, "", "", acceptJSON)
 		}
 		all["a foreign form by "+who] = b.do("POST", "/mfa/sessions/end", "", "", header{"Sec-Fetch-Site", "cross-site"})
-		all["a large body by "+who] = b.do("POST", "/mfa/sessions/end", "application/json", strings.Repeat(" ", 70_000), acceptJSON)
+		all["a large body by "+who] = b.do("POST", "/mfa/sessions/end", "application/json", strings.Repeat(" ", 70_000),
+			acceptJSON)
 		all["a strange body by "+who] = b.do("POST", "/mfa/sessions/end", "text/xml", "<a/>", acceptJSON)
 	}
 	pending := visitors["pending"]
@@ -376,7 +401,7 @@ func everyAnswer(t *testing.T) map[string]answer {
 		all["too many"] = pending.guess(pending.wrong())
 	}
 	broken = true
-	all["no session store, a page of ours"], all["no session store, a page of the site"] = owner.get("/mfa/"), owner.get("/account")
+	all["no sessions, a page of ours"], all["no sessions, a page of the site"] = owner.get("/mfa/"), owner.get("/account")
 	broken, panics = false, true
 	all["a panic, a page of ours"], all["a panic, a page of the site"] = owner.get("/mfa/"), owner.get("/account")
 	for name, a := range all {
@@ -416,8 +441,10 @@ func TestCACHE1_NoAnswerIsKept(t *testing.T) {
 	s := newNodes(t, 1, memoryStore())
 	b := s.login("alice")
 	sheet := found(regexp.MustCompile(`<link rel="stylesheet" href="([^"]*)">`), b.get("/mfa/enroll/totp").body)
-	if a := b.get(sheet); a.status != http.StatusOK || !strings.Contains(a.header.Get("Cache-Control"), "immutable") || len(a.header.Values("Set-Cookie")) != 0 {
-		t.Errorf("GET %s = %d, Cache-Control %q, want a file for ever and without cookies", sheet, a.status, a.header.Get("Cache-Control"))
+	if a := b.get(sheet); a.status != http.StatusOK || !strings.Contains(a.header.Get("Cache-Control"), "immutable") ||
+		len(a.header.Values("Set-Cookie")) != 0 {
+		t.Errorf("GET %s = %d, Cache-Control %q, want a file for ever and without cookies", sheet, a.status,
+			a.header.Get("Cache-Control"))
 	}
 }
 
@@ -426,7 +453,8 @@ func TestFRAME1_NoAnswerCanBeFramed(t *testing.T) {
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	for name, a := range everyAnswer(t) {
 		for h, want := range map[string]string{
-			"Content-Security-Policy": policy, "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
+			"Content-Security-Policy": policy, "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff",
+			"Referrer-Policy":            "same-origin",
 			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 			"Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
 		} {
@@ -434,7 +462,8 @@ func TestFRAME1_NoAnswerCanBeFramed(t *testing.T) {
 				t.Errorf("%s = %d: %s %q, want %q", name, a.status, h, got, want)
 			}
 		}
-		if strings.Contains(a.body, "<script>") || strings.Contains(a.body, " style=") || regexp.MustCompile(`(?i)<[^>]*\son[a-z]+=`).MatchString(a.body) {
+		if strings.Contains(a.body, "<script>") || strings.Contains(a.body, " style=") ||
+			regexp.MustCompile(`(?i)<[^>]*\son[a-z]+=`).MatchString(a.body) {
 			t.Errorf("%s = %d: a script or style of the page's own, which its policy blocks", name, a.status)
 		}
 	}
@@ -497,7 +526,8 @@ func TestENUM1_AnUnprovedLoginLearnsNothingOfTheAccount(t *testing.T) {
 		}
 	}
 	_, status := pending.call("GET", "/mfa/status", nil)
-	want := map[string]any{"user": "alice", "factors": 0.0, "strength": nil, "proved_at": nil, "due_at": nil, "must": "verify"}
+	want := map[string]any{"user": "alice", "factors": 0.0, "strength": nil, "proved_at": nil, "due_at": nil,
+		"must": "verify"}
 	if !reflect.DeepEqual(status, want) {
 		t.Errorf("the status before a proof = %v, want %v", status, want)
 	}
@@ -530,9 +560,12 @@ func TestENUM1_AUsedCodeLooksLikeAWrongOne(t *testing.T) {
 
 // payloads run in a browser that reads them as markup, in one place or another.
 var payloads = []string{
-	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'><svg/onload=alert(1)>`, `</title><script>alert(1)</script>`,
-	`</textarea></form><form action=//evil.example>`, `" autofocus onfocus=alert(1) x="`, `javascript:alert(1)`, `{{.Main}}{{print 1}}`, `<!--`, `]]><x>`,
-	`&lt;script&gt;`, `<a href="javascript:alert(1)">x</a>`, `\u003cscript\u003e`, `=cmd|' /C calc'!A0`, `{name}{site}{url}`, "`${alert(1)}`", `--><x y=`,
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'><svg/onload=alert(1)>`,
+	`</title><script>alert(1)</script>`,
+	`</textarea></form><form action=//evil.example>`, `" autofocus onfocus=alert(1) x="`, `javascript:alert(1)`,
+	`{{.Main}}{{print 1}}`, `<!--`, `]]><x>`,
+	`&lt;script&gt;`, `<a href="javascript:alert(1)">x</a>`, `\u003cscript\u003e`, `=cmd|' /C calc'!A0`,
+	`{name}{site}{url}`, "`${alert(1)}`", `--><x y=`,
 }
 
 // markup returns the tags of a page with the names of their attributes, as a browser's tokenizer splits them (HTML
@@ -597,10 +630,13 @@ func named(t *testing.T, name string) (pages map[string]answer, notices []sallyp
 	q := url.QueryEscape(name)
 	for what, a := range map[string]answer{
 		"a method": b.get("/mfa/verify/" + url.PathEscape(name)), "a problem": b.get("/mfa/problems/" + url.PathEscape(name)),
-		"a factor": b.get("/mfa/verify/totp?factor=" + q), "a way back": b.get("/mfa/verify/totp?back=" + q + "&next=" + q + "&error=" + q),
-		"a field":         b.do("POST", "/mfa/sessions/end", "application/x-www-form-urlencoded", q+"=1", navigate, sameOrigin, header{"Accept", "text/html"}),
-		"a field of JSON": b.do("POST", "/mfa/sessions/end", "application/json", asJSON(url.Values{name: {name}}), acceptJSON),
-		"a wrong answer":  b.fill(b.get("/mfa/verify/totp"), name, "back", name),
+		"a factor": b.get("/mfa/verify/totp?factor=" + q), "a way back": b.get("/mfa/verify/totp?back=" + q + "&next=" + q +
+			"&error=" + q),
+		"a field": b.do("POST", "/mfa/sessions/end", "application/x-www-form-urlencoded", q+"=1", navigate,
+			sameOrigin, header{"Accept", "text/html"}),
+		"a field of JSON": b.do("POST", "/mfa/sessions/end", "application/json", asJSON(url.Values{name: {name}}),
+			acceptJSON),
+		"a wrong answer": b.fill(b.get("/mfa/verify/totp"), name, "back", name),
 	} {
 		pages[what] = a
 	}
@@ -620,7 +656,8 @@ func TestXSS1_NamesAreText(t *testing.T) {
 		shown := 0
 		for name, a := range pages {
 			if kind := a.header.Get("Content-Type"); kind != "text/html; charset=utf-8" {
-				if a.status != http.StatusSeeOther && !strings.HasPrefix(kind, "application/") || strings.ContainsAny(a.body, "<>") {
+				if a.status != http.StatusSeeOther && !strings.HasPrefix(kind, "application/") ||
+					strings.ContainsAny(a.body, "<>") {
 					t.Errorf("%s with %q: %s %q, want a document without markup", name, payload, kind, a.body)
 				}
 				continue

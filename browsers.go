@@ -27,8 +27,8 @@ func (g *Guard) askBrowser(w http.ResponseWriter, r *http.Request, c *caller) er
 	if change != toRename && change != toForget {
 		return notFound()
 	}
-	if !g.isProved(r, c) {
-		return &mfa.Refusal{Why: mfa.WhyMustVerify}
+	if err := g.needProof(r, c); err != nil {
+		return err
 	}
 	acct, err := g.engine.AccountOf(r.Context(), c.User)
 	if err != nil {

@@ -149,7 +149,7 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if p, ok := b.Prompt.(mfa.SentPrompt); ok {
 		main.Seconds = max(0, seconds(p.ResendAt.Sub(g.c.Now())))
 		if p.Failed > 0 && wrong == "" {
-			wrong = g.pages.say("sent.failed", "failed", p.Failed, "count", len(p.To))
+			wrong = g.undelivered(p)
 		}
 	}
 	if _, ok := b.Prompt.(mfa.RecoveryPrompt); ok {
@@ -224,7 +224,7 @@ func (g *Guard) finishEnroll(w http.ResponseWriter, r *http.Request, c *caller) 
 	}
 	done, err := g.engine.FinishEnroll(r.Context(), c.Visit, method, ticket, answer, f[fieldLabel])
 	if err != nil {
-		return g.unenrolled(w, r, c, f[fieldLabel], err)
+		return g.unenrolled(w, r, c, method, f[fieldLabel], err)
 	}
 	if err := g.proved(w, r, c, done); err != nil {
 		return err
@@ -234,12 +234,9 @@ func (g *Guard) finishEnroll(w http.ResponseWriter, r *http.Request, c *caller) 
 
 // afterEnrollment leads on: from a first factor to the recovery codes that stand in for it.
 func (g *Guard) afterEnrollment(w http.ResponseWriter, r *http.Request, c *caller, done mfa.Done) error {
-	next, err := g.next(c)
+	next, err := g.afterFactor(c, done.Factor, done.First)
 	if err != nil {
 		return err
-	}
-	if done.First && done.Factor.Method != mfa.MethodRecovery && g.offersRecovery() {
-		next = g.link("enroll/recovery", "back", c.back)
 	}
 	if c.json {
 		g.writeJSON(w, r, http.StatusCreated, "application/json", map[string]any{
@@ -251,16 +248,46 @@ func (g *Guard) afterEnrollment(w http.ResponseWriter, r *http.Request, c *calle
 	return nil
 }
 
+// afterFactor is where a new factor leads.
+func (g *Guard) afterFactor(c *caller, f mfa.Factor, first bool) (string, error) {
+	if first && f.Method != mfa.MethodRecovery && g.offersRecovery() {
+		return g.link("enroll/recovery", "back", c.back), nil
+	}
+	return g.next(c)
+}
+
 func (g *Guard) offersRecovery() bool {
 	m, err := g.engine.Method(mfa.MethodRecovery)
 	_, enrolls := m.(mfa.Enroller)
 	return err == nil && enrolls
 }
 
+// justAdded returns the factor of a method that was added while a ticket lived, and whether it is the only one. Without
+// it a dead ticket is no second click: nothing was added, and nobody may be told otherwise.
+func (g *Guard) justAdded(r *http.Request, c *caller, method string) (f mfa.Factor, first, ok bool) {
+	acct, err := g.engine.Account(r.Context(), c.User.ID)
+	if err != nil {
+		return mfa.Factor{}, false, false
+	}
+	i := slices.IndexFunc(acct.Factors, func(f mfa.Factor) bool {
+		return f.Method == method && g.c.Now().Sub(f.Created) < mfa.TicketLife
+	})
+	if i < 0 {
+		return mfa.Factor{}, false, false
+	}
+	return acct.Factors[i], len(acct.Factors) == 1, true
+}
+
 // unenrolled answers a confirmation that was not accepted.
-func (g *Guard) unenrolled(w http.ResponseWriter, r *http.Request, c *caller, label string, err error) error {
-	if refusalOf(err, mfa.WhyNoTicket) != nil && c.back != "" && g.isSatisfied(r, c) {
-		return g.leadOn(w, r, c)
+func (g *Guard) unenrolled(w http.ResponseWriter, r *http.Request, c *caller, method, label string, err error) error {
+	if refusalOf(err, mfa.WhyNoTicket) != nil && g.isSatisfied(r, c) {
+		if f, first, ok := g.justAdded(r, c, method); ok {
+			next, err := g.afterFactor(c, f, first)
+			if err != nil {
+				return err
+			}
+			return g.leadTo(w, r, c, next)
+		}
 	}
 	wrong := refusalOf(err, mfa.WhyWrongAnswer)
 	if c.json {

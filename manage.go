@@ -71,10 +71,7 @@ func (g *Guard) mayAsk(r *http.Request, c *caller, acct *mfa.Account, change str
 	if change != toRename {
 		return g.engine.Gate(acct, c.Visit)
 	}
-	if !g.isProved(r, c) {
-		return &mfa.Refusal{Why: mfa.WhyMustVerify}
-	}
-	return nil
+	return g.needProof(r, c)
 }
 
 // change changes a factor.
@@ -141,8 +138,8 @@ func (g *Guard) apply(ctx context.Context, v mfa.Visit, change, id, label string
 
 // askEndSessions asks before other sessions end.
 func (g *Guard) askEndSessions(w http.ResponseWriter, r *http.Request, c *caller) error {
-	if !g.isProved(r, c) {
-		return &mfa.Refusal{Why: mfa.WhyMustVerify}
+	if err := g.needProof(r, c); err != nil {
+		return err
 	}
 	if c.json {
 		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"next": g.c.Path})

@@ -91,7 +91,7 @@ func (g *Guard) offerSending(w http.ResponseWriter, r *http.Request, c *caller, 
 	}
 	main := verifyMain{
 		Action: g.c.Path + "verify/" + f.Method, Back: c.back, FactorID: kept.ID, Factor: g.factorName(kept),
-		Prompt: mfa.SentPrompt{Factor: kept.ID, To: g.reached(c.User, kept, acct)}, Others: g.others(c, list),
+		Prompt: mfa.SentPrompt{Factor: kept.ID, To: g.reached(c.User, kept, acct)}, Others: g.others(c, list), Lost: g.lost(c),
 	}
 	g.render(w, r, http.StatusOK, "verify-sent", &page{
 		Title: g.pages.say("verify.title"), UserName: displayName(c.User), Main: main,

@@ -15,13 +15,15 @@ type verifyMain struct {
 	Prompt               any
 	Factor               string // what its owner calls it
 	Others               string // address of the other ways; "": there are none
+	Lost                 string // address of what to do without phone or key
 	Wrong                bool   // the last answer was
 	FactorID             string // of the factor that a code is to be sent for
-	Hint                 string // what two wrong answers in a row tell about the device; "": nothing
 	Resync               string // address of the form for two codes in a row; "": not offered
-	Seconds              int    // until a code can be sent again
+	Again                int    // seconds until a code can be sent again
 	Codes                int    // how many codes in a row are asked for
 	Remember             string // what the box says that has this browser remembered; "": there is none
+	Seconds              int    // until the next answer is judged
+	Wait                 string
 }
 
 // choiceMain is a page that offers ways to prove.
@@ -30,6 +32,8 @@ type choiceMain struct {
 	Choices []choice
 	Seconds int
 	Wait    string
+	Codes   string // address where a recovery code can be used; "": none would do
+	Support string
 }
 
 // choice is one way to prove, on a page and in a document.
@@ -194,7 +198,7 @@ func (g *Guard) ask(w http.ResponseWriter, r *http.Request, c *caller, list []mf
 	if err != nil {
 		return err
 	}
-	return g.verifyPage(w, r, c, http.StatusOK, &b, list, "")
+	return g.verifyPage(w, r, c, http.StatusOK, &b, list, nil)
 }
 
 // without returns the ways besides those of a method whose guesses are exhausted.
@@ -202,31 +206,54 @@ func without(list []mfa.Factor, f mfa.Factor) []mfa.Factor {
 	return slices.DeleteFunc(slices.Clone(list), func(o mfa.Factor) bool { return o.Method == f.Method })
 }
 
-func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, list []mfa.Factor, wrong string) error {
+// verifyPage shows the form of a ceremony. wrong is what became of the last answer; nil: this is the first.
+func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, list []mfa.Factor,
+	wrong *mfa.Refusal) error {
 	if err := g.shown(b); err != nil {
 		return err
 	}
 	main := verifyMain{
 		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt, Factor: g.factorName(b.Factor),
-		FactorID: b.Factor.ID, Wrong: wrong != "", Others: g.others(c, list), Codes: codesOf(r, b),
+		FactorID: b.Factor.ID, Codes: codesOf(r, b), Others: g.others(c, list), Lost: g.lost(c),
 	}
 	if main.Codes == 1 && canResync(b.Method) {
 		main.Resync = g.link("verify/"+b.Method, "factor", b.Factor.ID, "codes", "2", "back", c.back)
 	}
-	if p, ok := b.Prompt.(mfa.SentPrompt); ok {
-		main.Seconds = max(0, seconds(p.ResendAt.Sub(g.c.Now())))
-		if p.Failed > 0 && wrong == "" {
-			wrong = g.pages.say("sent.failed", "failed", p.Failed, "count", len(p.To))
-		}
-	}
 	if g.remembers(b.Method) && !c.way.Manage {
 		main.Remember = g.pages.say("browser.remember", "count", int(g.c.Remember.Round(24*time.Hour)/(24*time.Hour)))
 	}
-	v := g.view(b.Method)
-	g.render(w, r, status, "verify-"+v.page, &page{
-		Title: g.pages.say("verify.title"), Error: wrong, UserName: displayName(c.User), Main: main,
-	})
+	p := &page{Title: g.pages.say("verify.title"), UserName: displayName(c.User)}
+	if wrong != nil {
+		main.Wrong, p.Error = true, g.wrongText(b.Method, wrong.RetryAfter)
+		if wrong.RetryAfter > 0 {
+			main.Seconds, main.Wait = seconds(wrong.RetryAfter), g.wait(wrong.RetryAfter)
+		}
+	}
+	if wrong != nil && wrong.Hint != "" {
+		p.Error = g.pages.say("wrong.hint-" + wrong.Hint)
+	}
+	if sent, ok := b.Prompt.(mfa.SentPrompt); ok {
+		main.Again = max(0, seconds(sent.ResendAt.Sub(g.c.Now())))
+		if sent.Failed > 0 && wrong == nil {
+			p.Error = g.undelivered(sent)
+		}
+	}
+	p.Main = main
+	g.render(w, r, status, "verify-"+g.view(b.Method).page, p)
 	return nil
+}
+
+// undelivered says that a code has not reached all its addresses.
+func (g *Guard) undelivered(p mfa.SentPrompt) string {
+	if p.Failed == len(p.To) {
+		return g.pages.say("sent.failed-all")
+	}
+	return g.pages.say("sent.failed", "failed", p.Failed, "of", len(p.To))
+}
+
+// lost is the address of what to do without phone or key.
+func (g *Guard) lost(c *caller) string {
+	return g.link("verify", "choose", "1", "back", c.back) + "#lost"
 }
 
 // others is the address of the other ways to prove; "": there are none.
@@ -254,7 +281,13 @@ func codesOf(r *http.Request, b *mfa.Begun) int {
 
 // choosePage offers the ways to prove, below the reason if one of them has to wait.
 func (g *Guard) choosePage(w http.ResponseWriter, r *http.Request, c *caller, list []mfa.Factor, tooMany *mfa.Refusal) {
-	main, status, title := choiceMain{Choices: g.choiceList(g.offered(list), c.back)}, http.StatusOK, "choose.title"
+	main := choiceMain{Choices: g.choiceList(g.offered(list), c.back), Support: g.c.Support}
+	for _, o := range main.Choices {
+		if o.Method == mfa.MethodRecovery {
+			main.Codes = o.URL
+		}
+	}
+	status, title := http.StatusOK, "choose.title"
 	if tooMany != nil {
 		p := problemOfRefusal(tooMany)
 		g.problemHeaders(w, p)
@@ -288,7 +321,7 @@ func (g *Guard) beginVerify(w http.ResponseWriter, r *http.Request, c *caller) e
 	}
 	g.carry(r.Context(), c.User, &b)
 	if !c.json {
-		return g.verifyPage(w, r, c, http.StatusOK, &b, list, "")
+		return g.verifyPage(w, r, c, http.StatusOK, &b, list, nil)
 	}
 	return g.writeBegun(w, r, &b)
 }
@@ -407,11 +440,7 @@ func (g *Guard) unproved(w http.ResponseWriter, r *http.Request, c *caller, meth
 	}
 	p := problemOfRefusal(wrong)
 	g.problemHeaders(w, p)
-	text := g.wrongText(method, wrong.RetryAfter)
-	if wrong.Hint != "" {
-		text = g.pages.say("wrong.hint-" + wrong.Hint)
-	}
-	return g.verifyPage(w, r, c, p.status, wrong.Retry, list, text)
+	return g.verifyPage(w, r, c, p.status, wrong.Retry, list, wrong)
 }
 
 // withPrompt completes the prompt of the next ticket, for a document.
@@ -425,10 +454,10 @@ func (g *Guard) withPrompt(err error, wrong *mfa.Refusal) error {
 	return err
 }
 
-// wrongText says what to do about a wrong answer.
+// wrongText says what to do about a wrong answer. A wait is told beside it.
 func (g *Guard) wrongText(method string, wait time.Duration) string {
 	if wait > 0 {
-		return g.pages.say("wrong.wait", "wait", g.wait(wait))
+		return g.pages.say("wrong.wait")
 	}
 	return g.pages.sayOr("wrong."+method, "wrong.other")
 }
@@ -449,6 +478,10 @@ func (g *Guard) leadOn(w http.ResponseWriter, r *http.Request, c *caller) error 
 	if err != nil {
 		return err
 	}
+	return g.leadTo(w, r, c, next)
+}
+
+func (g *Guard) leadTo(w http.ResponseWriter, r *http.Request, c *caller, next string) error {
 	if c.json {
 		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"next": next})
 		return nil
@@ -459,6 +492,10 @@ func (g *Guard) leadOn(w http.ResponseWriter, r *http.Request, c *caller) error 
 
 // confirmed is where the tab ends that was opened beside a form.
 func (g *Guard) confirmed(w http.ResponseWriter, r *http.Request, c *caller) error {
+	if c.json {
+		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"next": c.way.place()})
+		return nil
+	}
 	p := &problem{name: "confirmed"}
 	main := problemMain{Text: g.pages.say("confirmed.text"), Actions: g.wayOut(p, c)}
 	g.render(w, r, http.StatusOK, "problem", &page{Title: g.pages.say("confirmed.title"), Main: main})
@@ -478,10 +515,14 @@ func (g *Guard) recovered(w http.ResponseWriter, r *http.Request, c *caller) err
 	if err != nil {
 		return err
 	}
-	if !g.isProved(r, c) {
-		return &mfa.Refusal{Why: mfa.WhyMustVerify}
+	if err := g.needProof(r, c); err != nil {
+		return err
 	}
 	left := g.codesLeft(acct)
+	if c.json {
+		g.writeJSON(w, r, http.StatusOK, "application/json", map[string]any{"left": left, "next": next})
+		return nil
+	}
 	main := recoveredMain{
 		Text: g.pages.say("recovered.text", "count", left), Next: next,
 		Renew: g.link("enroll/recovery", "back", c.back),
@@ -506,10 +547,13 @@ func (g *Guard) codesLeft(acct *mfa.Account) int {
 	return left
 }
 
-// isProved reports whether a caller has passed the second door.
-func (g *Guard) isProved(r *http.Request, c *caller) bool {
+// needProof returns nil if a caller has passed the second door.
+func (g *Guard) needProof(r *http.Request, c *caller) error {
 	d, err := g.engine.Decide(r.Context(), mfa.Policy{Min: mfa.Sent}, c.Visit)
-	return err == nil && d.Action == mfa.Allow
+	if err == nil && d.Action != mfa.Allow {
+		err = &mfa.Refusal{Why: mfa.WhyMustVerify}
+	}
+	return err
 }
 
 // refusalOf returns the refusal in err if it is for that reason, else nil.

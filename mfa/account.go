@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -103,8 +104,7 @@ func (acct *Account) ends(proof *Proof, f Factor) time.Time {
 	return end
 }
 
-// clone returns a copy that can be changed without changing acct. States and hashes are shared: they are replaced,
-// never written into.
+// clone returns a copy that shares nothing with acct that anybody could write into.
 func (acct *Account) clone() *Account {
 	c := *acct
 	c.Factors = slices.Clone(acct.Factors)
@@ -115,6 +115,16 @@ func (acct *Account) clone() *Account {
 	for i := range c.Lanes {
 		c.Lanes[i].Days = slices.Clone(acct.Lanes[i].Days)
 		c.Lanes[i].Sends = slices.Clone(acct.Lanes[i].Sends)
+	}
+	for i := range c.Factors {
+		c.Factors[i].State = bytes.Clone(acct.Factors[i].State)
+	}
+	for i := range c.Live {
+		c.Live[i].Hash = bytes.Clone(acct.Live[i].Hash)
+	}
+	for i := range c.Browsers {
+		c.Browsers[i].Present = bytes.Clone(acct.Browsers[i].Present)
+		c.Browsers[i].Previous = bytes.Clone(acct.Browsers[i].Previous)
 	}
 	return &c
 }

@@ -189,7 +189,8 @@ func TestCodesAreThoseOfOathtool(t *testing.T) {
 		now := time.Unix(600+r.Int64N(4_000_000_000), 0)
 		name := map[mfa.Algorithm]string{mfa.SHA1: "sha1", mfa.SHA256: "sha256", mfa.SHA512: "sha512"}[s.Algorithm]
 		out, err := exec.CommandContext(t.Context(), tool, "--totp="+name, "-d", fmt.Sprint(s.Digits),
-			"-s", fmt.Sprintf("%.0fs", s.Period.Seconds()), "-N", fmt.Sprintf("@%d", now.Unix()), hex.EncodeToString(s.Key)).Output()
+			"-s", fmt.Sprintf("%.0fs", s.Period.Seconds()), "-N", fmt.Sprintf("@%d", now.Unix()),
+			hex.EncodeToString(s.Key)).Output()
 		if err != nil {
 			t.Fatalf("oathtool: %v", err)
 		}

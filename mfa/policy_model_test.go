@@ -36,20 +36,20 @@ var (
 			Min:           mfa.Strength(rapid.IntRange(-1, 2).Draw(t, "Min")),
 			Verified:      rapid.Bool().Draw(t, "Verified"),
 			VerifiedIsTwo: rapid.Bool().Draw(t, "VerifiedIsTwo"),
-			MaxAge:        rapid.SampledFrom([]time.Duration{0, 0, -1, time.Minute, time.Hour, 4 * time.Hour}).Draw(t, "MaxAge"),
+			MaxAge:        rapid.SampledFrom(maxAges).Draw(t, "MaxAge"),
 			Remembered:    rapid.Bool().Draw(t, "Remembered"),
 			Waived:        rapid.SampledFrom(append(make([]string, 30), "w")).Draw(t, "Waived"),
 		}
 	})
 	drawFactor = rapid.Custom(func(t *rapid.T) mfa.Factor {
 		f := rapid.SampledFrom([]mfa.Factor{anApp, another, aKey, codes, aMail, aPhone, aPass}).Draw(t, "factor")
-		f.Off = rapid.SampledFrom([]mfa.Off{0, 0, 0, 0, 0, 0, 0, 0, mfa.Paused, mfa.StoppedBySupport, mfa.StoppedByGuesses}).Draw(t, "Off")
+		f.Off = rapid.SampledFrom(offs).Draw(t, "Off")
 		f.Expires = drawTime(t, "Expires", 0, 0, 0, 0, 0, 1, 30*60, 4*3600, -1)
 		return f
 	})
 	drawProof = rapid.Custom(func(t *rapid.T) mfa.Proof {
 		return mfa.Proof{
-			FactorID: rapid.SampledFrom([]string{"app", "key", "codes", "mail", "app2", "phone", "pass", "gone"}).Draw(t, "FactorID"),
+			FactorID: rapid.SampledFrom(factorIDs).Draw(t, "FactorID"),
 			At:       drawTime(t, "At", -30, -60, -61, -1800, -3599, -3600, -2*3600, -4*3600, 60, 61, 0),
 			Until:    drawTime(t, "Until", 0, 1, 60, 30*60, 3600, 2*3600, 3*3600, 5*3600, -1),
 			Verified: rapid.Bool().Draw(t, "Verified"),
@@ -57,7 +57,8 @@ var (
 		}
 	})
 	drawScene = rapid.Custom(func(t *rapid.T) *scene {
-		s := alices(rapid.SliceOfNDistinct(drawFactor, rapid.SampledFrom([]int{2, 3, 3, 0}).Draw(t, "least factors"), 5, func(f mfa.Factor) string { return f.ID }).Draw(t, "factors")...)
+		least := rapid.SampledFrom([]int{2, 3, 3, 0}).Draw(t, "least factors")
+		s := alices(rapid.SliceOfNDistinct(drawFactor, least, 5, idOf).Draw(t, "factors")...)
 		if rapid.IntRange(0, 3).Draw(t, "browsers") > 0 {
 			s.acct.Browsers = []mfa.Browser{{ID: "b1", Until: drawTime(t, "browser", 1, 1800, 7200, -1)}}
 		}
@@ -78,6 +79,14 @@ var (
 		return s
 	})
 )
+
+var (
+	maxAges   = []time.Duration{0, 0, -1, time.Minute, time.Hour, 4 * time.Hour}
+	offs      = append(make([]mfa.Off, 8), mfa.Paused, mfa.StoppedBySupport, mfa.StoppedByGuesses)
+	factorIDs = []string{"app", "key", "codes", "mail", "app2", "phone", "pass", "gone"}
+)
+
+func idOf(f mfa.Factor) string { return f.ID }
 
 // specials are rare.
 var specials = append(make([]string, 30), "nobody", "no login", "epoch", "another user", "another login")
@@ -244,7 +253,7 @@ func TestAnAllowLastsUntilDueAt(t *testing.T) {
 	check(t, 5000, func(t *rapid.T) {
 		s, p := drawScene.Draw(t, "scene"), drawPolicy.Draw(t, "policy")
 		// A proof from the future does not count, and would begin to.
-		s.a.Proofs = slices.DeleteFunc(s.a.Proofs, func(proof mfa.Proof) bool { return proof.At.After(s.now.Add(time.Minute)) })
+		s.a.Proofs = slices.DeleteFunc(s.a.Proofs, func(proof mfa.Proof) bool { return proof.At.Sub(s.now) > time.Minute })
 		d := s.decide(p)
 		if d.Action != mfa.Allow || d.Reason != mfa.ReasonProved {
 			if !d.DueAt.IsZero() {

@@ -152,7 +152,7 @@ func TestANewProofTakesThePlaceOfTheOldOne(t *testing.T) {
 	}
 	first := a
 	if len(a.Proofs) > 16 || a.Proofs[len(a.Proofs)-1].FactorID != string(rune('a'+29)) {
-		t.Fatalf("%d proofs are kept, the last of %q; want at most 16 with the newest last", len(a.Proofs), a.Proofs[len(a.Proofs)-1].FactorID)
+		t.Fatalf("%d proofs are kept, the last of %+v; want at most 16 with the newest last", len(a.Proofs), a.Proofs)
 	}
 	again := a.Proofs[3].FactorID
 	a = a.With(mfa.Proof{FactorID: again, At: midday.Add(time.Hour)})

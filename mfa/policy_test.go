@@ -75,17 +75,25 @@ var decisions = []struct {
 	{"the login has no name, and nothing is asked", mfa.Policy{Waived: "w"}, func(s *scene) { s.user.Session = "" },
 		mfa.Deny, mfa.ReasonNoLogin},
 	{"nothing is asked", mfa.Policy{Waived: "because"}, nil, mfa.Allow, mfa.ReasonWaived},
-	{"nothing is asked of what else would need two", mfa.Policy{Waived: "w", Factors: 2}, nil, mfa.Allow, mfa.ReasonWaived},
+	{"nothing is asked of what else would need two", mfa.Policy{Waived: "w", Factors: 2}, nil,
+		mfa.Allow, mfa.ReasonWaived},
 
 	{"nothing is enrolled, and the zero policy", mfa.Policy{}, empty, mfa.Allow, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and sent codes are welcome", mfa.Policy{Min: mfa.Sent}, empty, mfa.Allow, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and remembered browsers count", mfa.Policy{Remembered: true}, empty, mfa.Allow, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and a passkey would be two", mfa.Policy{VerifiedIsTwo: true}, empty, mfa.Allow, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and sent codes are welcome", mfa.Policy{Min: mfa.Sent}, empty,
+		mfa.Allow, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and remembered browsers count", mfa.Policy{Remembered: true}, empty,
+		mfa.Allow, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and a passkey would be two", mfa.Policy{VerifiedIsTwo: true}, empty,
+		mfa.Allow, mfa.ReasonNotEnrolled},
 	{"nothing is enrolled, and one is needed", mfa.Policy{Factors: 1}, empty, mfa.Enroll, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and a typed code is needed", mfa.Policy{Min: mfa.Typed}, empty, mfa.Enroll, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and user verification is needed", mfa.Policy{Verified: true}, empty, mfa.Enroll, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and a fresh proof is needed", mfa.Policy{MaxAge: time.Hour}, empty, mfa.Enroll, mfa.ReasonNotEnrolled},
-	{"nothing is enrolled, and what nothing meets is needed", mfa.Policy{MaxAge: -1}, empty, mfa.Enroll, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and a typed code is needed", mfa.Policy{Min: mfa.Typed}, empty,
+		mfa.Enroll, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and user verification is needed", mfa.Policy{Verified: true}, empty,
+		mfa.Enroll, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and a fresh proof is needed", mfa.Policy{MaxAge: time.Hour}, empty,
+		mfa.Enroll, mfa.ReasonNotEnrolled},
+	{"nothing is enrolled, and what nothing meets is needed", mfa.Policy{MaxAge: -1}, empty,
+		mfa.Enroll, mfa.ReasonNotEnrolled},
 	{"nothing is enrolled, with a proof of a removed factor", mfa.Policy{Factors: 1}, func(s *scene) {
 		empty(s)
 		s.prove("app", 0)
@@ -97,12 +105,15 @@ var decisions = []struct {
 	{"none is proved, a negative number is needed", mfa.Policy{Factors: -2}, nil, mfa.Verify, mfa.ReasonUnproved},
 	{"two are needed and proved", mfa.Policy{Factors: 2}, proved("app", "key"), mfa.Allow, mfa.ReasonProved},
 	{"two are needed and one is proved", mfa.Policy{Factors: 2}, proved("app"), mfa.Verify, mfa.ReasonUnproved},
-	{"two are needed and one is proved twice", mfa.Policy{Factors: 2}, proved("app", "app"), mfa.Verify, mfa.ReasonUnproved},
+	{"two are needed and one is proved twice", mfa.Policy{Factors: 2}, proved("app", "app"),
+		mfa.Verify, mfa.ReasonUnproved},
 	{"three are needed of two", mfa.Policy{Factors: 3}, proved("app", "key"), mfa.Enroll, mfa.ReasonTooWeak},
 
 	{"a paused factor is proved", mfa.Policy{}, off("app", mfa.Paused), mfa.Verify, mfa.ReasonUnproved},
-	{"a factor is proved that support stopped", mfa.Policy{}, off("app", mfa.StoppedBySupport), mfa.Verify, mfa.ReasonUnproved},
-	{"a factor is proved that guesses stopped", mfa.Policy{}, off("app", mfa.StoppedByGuesses), mfa.Verify, mfa.ReasonUnproved},
+	{"a factor is proved that support stopped", mfa.Policy{}, off("app", mfa.StoppedBySupport),
+		mfa.Verify, mfa.ReasonUnproved},
+	{"a factor is proved that guesses stopped", mfa.Policy{}, off("app", mfa.StoppedByGuesses),
+		mfa.Verify, mfa.ReasonUnproved},
 	{"a factor is proved that has just expired", mfa.Policy{}, expires("app", 0), mfa.Verify, mfa.ReasonUnproved},
 	{"a factor is proved that is about to expire", mfa.Policy{}, expires("app", 1), mfa.Allow, mfa.ReasonProved},
 	{"a factor is proved whose method is not configured", mfa.Policy{}, func(s *scene) {
@@ -126,11 +137,13 @@ var decisions = []struct {
 		s.factor("app").Expires, s.factor("key").Expires = s.now, s.now.Add(-time.Hour)
 	}, mfa.Verify, mfa.ReasonStuck},
 	{"no method is configured", mfa.Policy{}, func(s *scene) { s.methods = nil }, mfa.Verify, mfa.ReasonStuck},
-	{"a factor of an unknown method is all there is", mfa.Policy{}, only(mfa.Factor{ID: "x", Method: "iris"}), mfa.Verify, mfa.ReasonStuck},
+	{"a factor of an unknown method is all there is", mfa.Policy{}, only(mfa.Factor{ID: "x", Method: "iris"}),
+		mfa.Verify, mfa.ReasonStuck},
 
 	{"another epoch", mfa.Policy{}, func(s *scene) { s.prove("app", 0); s.acct.Epoch++ }, mfa.Verify, mfa.ReasonUnproved},
 	{"an epoch to come", mfa.Policy{}, func(s *scene) { s.prove("app", 0); s.a.Epoch++ }, mfa.Verify, mfa.ReasonUnproved},
-	{"an assurance of bob", mfa.Policy{}, func(s *scene) { s.prove("app", 0); s.a.UserID = "bob" }, mfa.Verify, mfa.ReasonUnproved},
+	{"an assurance of bob", mfa.Policy{}, func(s *scene) { s.prove("app", 0); s.a.UserID = "bob" },
+		mfa.Verify, mfa.ReasonUnproved},
 	{"an assurance of another login", mfa.Policy{}, func(s *scene) { s.prove("app", 0); s.a.Session = "s2" },
 		mfa.Verify, mfa.ReasonUnproved},
 	{"an assurance of nobody", mfa.Policy{}, func(s *scene) { s.prove("app", 0); s.a.UserID, s.a.Session = "", "" },
@@ -140,8 +153,10 @@ var decisions = []struct {
 	{"a proof just before its end", mfa.Policy{}, lasts(1), mfa.Allow, mfa.ReasonProved},
 	{"a proof without an end", mfa.Policy{}, func(s *scene) { s.prove("app", 9000*time.Hour).Until = time.Time{} },
 		mfa.Allow, mfa.ReasonProved},
-	{"a proof from a clock a minute ahead", mfa.Policy{}, func(s *scene) { s.prove("app", -time.Minute) }, mfa.Allow, mfa.ReasonProved},
-	{"a proof from the future", mfa.Policy{}, func(s *scene) { s.prove("app", -time.Minute-1) }, mfa.Verify, mfa.ReasonUnproved},
+	{"a proof from a clock a minute ahead", mfa.Policy{}, func(s *scene) { s.prove("app", -time.Minute) },
+		mfa.Allow, mfa.ReasonProved},
+	{"a proof from the future", mfa.Policy{}, func(s *scene) { s.prove("app", -time.Minute-1) },
+		mfa.Verify, mfa.ReasonUnproved},
 
 	{"a proof younger than the most", mfa.Policy{MaxAge: time.Hour}, aged(time.Hour - 1), mfa.Allow, mfa.ReasonProved},
 	{"a proof as old as the most", mfa.Policy{MaxAge: time.Hour}, aged(time.Hour), mfa.Verify, mfa.ReasonStale},
@@ -156,32 +171,44 @@ var decisions = []struct {
 	{"a weaker one is proved", mfa.Policy{Min: mfa.PhishingResistant}, proved("app"), mfa.Verify, mfa.ReasonUnproved},
 	{"the stronger one is proved", mfa.Policy{Min: mfa.PhishingResistant}, proved("key"), mfa.Allow, mfa.ReasonProved},
 	{"nothing is strong enough", mfa.Policy{Min: mfa.PhishingResistant}, only(anApp), mfa.Enroll, mfa.ReasonTooWeak},
-	{"nothing at all is strong enough", mfa.Policy{Min: mfa.PhishingResistant + 1}, proved("app", "key"), mfa.Enroll, mfa.ReasonTooWeak},
-	{"the strong one is paused", mfa.Policy{Min: mfa.PhishingResistant}, off("key", mfa.Paused), mfa.Enroll, mfa.ReasonTooWeak},
+	{"nothing at all is strong enough", mfa.Policy{Min: mfa.PhishingResistant + 1}, proved("app", "key"),
+		mfa.Enroll, mfa.ReasonTooWeak},
+	{"the strong one is paused", mfa.Policy{Min: mfa.PhishingResistant}, off("key", mfa.Paused),
+		mfa.Enroll, mfa.ReasonTooWeak},
 	{"a recovery code is proved", mfa.Policy{}, owns(codes, "codes"), mfa.Allow, mfa.ReasonProved},
-	{"a recovery code is proved where typed is needed", mfa.Policy{Min: mfa.Typed}, owns(codes, "codes"), mfa.Verify, mfa.ReasonUnproved},
+	{"a recovery code is proved where typed is needed", mfa.Policy{Min: mfa.Typed}, owns(codes, "codes"),
+		mfa.Verify, mfa.ReasonUnproved},
 
 	{"a sent code is proved", mfa.Policy{}, owns(aMail, "mail"), mfa.Verify, mfa.ReasonUnproved},
-	{"a sent code is proved where it is welcome", mfa.Policy{Min: mfa.Sent}, owns(aMail, "mail"), mfa.Allow, mfa.ReasonProved},
+	{"a sent code is proved where it is welcome", mfa.Policy{Min: mfa.Sent}, owns(aMail, "mail"),
+		mfa.Allow, mfa.ReasonProved},
 	{"all sent codes are one factor", mfa.Policy{Min: mfa.Sent, Factors: 2}, func(s *scene) {
 		s.enroll(aMail, aPhone)
 		s.prove("mail", 0)
 		s.prove("phone", 0)
 	}, mfa.Verify, mfa.ReasonUnproved},
-	{"a sent code and an app are two", mfa.Policy{Min: mfa.Sent, Factors: 2}, owns(aMail, "mail", "app"), mfa.Allow, mfa.ReasonProved},
+	{"a sent code and an app are two", mfa.Policy{Min: mfa.Sent, Factors: 2}, owns(aMail, "mail", "app"),
+		mfa.Allow, mfa.ReasonProved},
 	{"sent codes are all there is, and two are needed", mfa.Policy{Min: mfa.Sent, Factors: 2}, only(aMail, aPhone),
 		mfa.Enroll, mfa.ReasonTooWeak},
 	{"two apps are two", mfa.Policy{Factors: 2}, owns(another, "app", "app2"), mfa.Allow, mfa.ReasonProved},
 
 	{"user verification is needed, and was", mfa.Policy{Verified: true}, verified("key"), mfa.Allow, mfa.ReasonProved},
-	{"user verification is needed, and was not", mfa.Policy{Verified: true}, proved("key"), mfa.Verify, mfa.ReasonUnproved},
-	{"user verification is needed of an account that cannot", mfa.Policy{Verified: true}, only(anApp), mfa.Enroll, mfa.ReasonTooWeak},
-	{"a passkey that verified its user is two", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, verified("key"), mfa.Allow, mfa.ReasonProved},
-	{"a passkey that did not is one", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, proved("key"), mfa.Verify, mfa.ReasonUnproved},
-	{"a passkey that did is one where it is not said", mfa.Policy{Factors: 2}, verified("key"), mfa.Verify, mfa.ReasonUnproved},
-	{"an app that verified its user is one", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, verified("app"), mfa.Verify, mfa.ReasonUnproved},
+	{"user verification is needed, and was not", mfa.Policy{Verified: true}, proved("key"),
+		mfa.Verify, mfa.ReasonUnproved},
+	{"user verification is needed of an account that cannot", mfa.Policy{Verified: true}, only(anApp),
+		mfa.Enroll, mfa.ReasonTooWeak},
+	{"a passkey that verified its user is two", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, verified("key"),
+		mfa.Allow, mfa.ReasonProved},
+	{"a passkey that did not is one", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, proved("key"),
+		mfa.Verify, mfa.ReasonUnproved},
+	{"a passkey that did is one where it is not said", mfa.Policy{Factors: 2}, verified("key"),
+		mfa.Verify, mfa.ReasonUnproved},
+	{"an app that verified its user is one", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, verified("app"),
+		mfa.Verify, mfa.ReasonUnproved},
 	{"a passkey is all there is, and two are needed", mfa.Policy{Factors: 2}, only(aKey), mfa.Enroll, mfa.ReasonTooWeak},
-	{"a passkey is all there is, and may be two", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, only(aKey), mfa.Verify, mfa.ReasonUnproved},
+	{"a passkey is all there is, and may be two", mfa.Policy{Factors: 2, VerifiedIsTwo: true}, only(aKey),
+		mfa.Verify, mfa.ReasonUnproved},
 
 	{"a remembered browser where it counts", mfa.Policy{Remembered: true}, remembered(1), mfa.Allow, mfa.ReasonProved},
 	{"a remembered browser where it does not", mfa.Policy{}, remembered(time.Hour), mfa.Verify, mfa.ReasonUnproved},
@@ -196,13 +223,15 @@ var decisions = []struct {
 	}, mfa.Verify, mfa.ReasonUnproved},
 
 	{"after a reset a pass is all there is", mfa.Policy{}, only(aPass), mfa.Enroll, mfa.ReasonReset},
-	{"after a reset the pass is proved", mfa.Policy{}, func(s *scene) { only(aPass)(s); s.prove("pass", 0) }, mfa.Enroll, mfa.ReasonReset},
+	{"after a reset the pass is proved", mfa.Policy{}, func(s *scene) { only(aPass)(s); s.prove("pass", 0) },
+		mfa.Enroll, mfa.ReasonReset},
 	{"after a reset the pass is spent", mfa.Policy{}, func(s *scene) {
 		only(aPass)(s)
 		s.factor("pass").Off = mfa.StoppedBySupport
 	}, mfa.Enroll, mfa.ReasonReset},
 	{"a pass beside another factor proves nothing", mfa.Policy{}, owns(aPass, "pass"), mfa.Verify, mfa.ReasonUnproved},
-	{"a pass is no second factor", mfa.Policy{Factors: 3}, owns(aPass, "app", "key", "pass"), mfa.Enroll, mfa.ReasonTooWeak},
+	{"a pass is no second factor", mfa.Policy{Factors: 3}, owns(aPass, "app", "key", "pass"),
+		mfa.Enroll, mfa.ReasonTooWeak},
 	{"a pass beside a paused factor is no way in", mfa.Policy{}, func(s *scene) {
 		only(aPass, anApp)(s)
 		s.factor("app").Off = mfa.Paused
@@ -302,7 +331,8 @@ func TestADecisionTellsWhatItFound(t *testing.T) {
 		d := s.decide(c.policy)
 		if d.Action != mfa.Allow || d.Factors != c.factors || d.Strength != c.strength || d.Verified != c.verified ||
 			!d.At.Equal(s.now.Add(-c.age)) {
-			t.Errorf("%s: Decide = %+v, want %d factors, %v, verified %v, %v old", c.name, d, c.factors, c.strength, c.verified, c.age)
+			t.Errorf("%s: Decide = %+v, want %d factors, %v, verified %v, %v old",
+				c.name, d, c.factors, c.strength, c.verified, c.age)
 		}
 	}
 	s = alices(aMail)

@@ -139,7 +139,9 @@ func TestNoByteOfWhatIsSealedMayChange(t *testing.T) {
 func TestCOOK3_TheKeyIDChoosesNoOtherKey(t *testing.T) {
 	ring := newRing(t, 1, 2)
 	s := sealed(t, ring, "p", "text")
-	for _, id := range []string{"k2", "k3", "", "none", "../../etc/passwd", "/dev/null", "k1\x00", "K1", "http://evil/", strings.Repeat("k", 255)} {
+	for _, id := range []string{
+		"k2", "k3", "", "none", "../../etc/passwd", "/dev/null", "k1\x00", "K1", "http://evil/", strings.Repeat("k", 255),
+	} {
 		body := s[2+len("k1"):]
 		changed := append([]byte{s[0], byte(len(id))}, id...)
 		opens(t, "key id "+id, ring, "", "p", append(changed, body...))
@@ -245,7 +247,9 @@ func TestMadeUpDaysFillNoMemory(t *testing.T) {
 
 func TestEachDayIsOpenedWithItsOwnSubkey(t *testing.T) {
 	ring, fresh := newRing(t, 1), newRing(t, 1)
-	for _, at := range []time.Time{midday, midday.AddDate(0, 0, 1), midday.AddDate(100, 0, 0), time.Unix(0, 0), time.Unix(-1, 0), {}} {
+	for _, at := range []time.Time{
+		midday, midday.AddDate(0, 0, 1), midday.AddDate(100, 0, 0), time.Unix(0, 0), time.Unix(-1, 0), {},
+	} {
 		s, err := ring.Seal(at, "p", []byte("text"))
 		if err != nil {
 			t.Fatal(err)

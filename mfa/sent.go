@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -127,18 +128,22 @@ func (m SentCodes) Check() error {
 // Implied implements Sender: the addresses that the site knows are one factor. Its id changes with them.
 func (m SentCodes) Implied(u User) []Factor {
 	h := sha256.New()
-	reached := false
+	label := ""
 	for _, c := range m.Couriers {
 		if address := c.Address(u); address != "" {
-			reached = true
 			fmt.Fprintf(h, "%q %q ", c.Name(), address)
+			if mask := c.Mask(address); label == "" {
+				label = mask
+			} else if !strings.Contains(label, mask) {
+				label += ", " + mask
+			}
 		}
 	}
-	if !reached {
+	if label == "" {
 		return nil
 	}
 	id := ownFactor + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
-	return []Factor{{ID: id, Method: MethodSent, Strength: Sent}}
+	return []Factor{{ID: id, Method: MethodSent, Label: label, Strength: Sent}}
 }
 
 // Destinations implements Sender.

@@ -3,7 +3,7 @@ package house
 import (
 	"bytes"
 	"encoding/json"
-	"os"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -24,12 +24,8 @@ var dependencyLine = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|([^|]+)\\|([^|]+)
 // accounted returns the modules that have a full line in docs/dependencies.md.
 func accounted(t *testing.T) map[string]bool {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	lines := map[string]bool{}
-	for _, m := range dependencyLine.FindAllStringSubmatch(string(page), -1) {
+	for _, m := range dependencyLine.FindAllStringSubmatch(read(t, "docs/dependencies.md"), -1) {
 		for i, cell := range m[2:] {
 			if strings.TrimSpace(cell) == "" {
 				t.Errorf("docs/dependencies.md: %s: cell %d is empty", m[1], i+2)
@@ -52,6 +48,12 @@ func TestEveryDirectDependencyIsAccountedFor(t *testing.T) {
 			if !lines[m] {
 				t.Errorf("%s/go.mod: %s has no line in docs/dependencies.md", dir, m)
 			}
+		}
+	}
+	for _, m := range fromNPM(t) {
+		used[m] = true
+		if !lines[m] {
+			t.Errorf("e2e/package.json: %s has no line in docs/dependencies.md", m)
 		}
 	}
 	for m := range lines {
@@ -86,6 +88,52 @@ func required(t *testing.T, dir string) []string {
 		}
 	}
 	return paths
+}
+
+// fromNPM returns what the browser tests fetch from npm. Nothing of it is part of the product, so there is nothing else.
+func fromNPM(t *testing.T) []string {
+	t.Helper()
+	var manifest struct {
+		Dependencies, DevDependencies map[string]string
+	}
+	if err := json.Unmarshal([]byte(read(t, "e2e/package.json")), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if len(manifest.Dependencies) > 0 {
+		t.Errorf("e2e/package.json has dependencies that are not for development: %v", manifest.Dependencies)
+	}
+	return slices.Sorted(maps.Keys(manifest.DevDependencies))
+}
+
+var linkedLine = regexp.MustCompile("(?m)^- `([^`]+)`")
+
+// A site that has chosen SQLite links these modules and no others: no second driver, no flags library, no client of
+// anything in a cloud.
+func TestASiteLinksWhatTheListSays(t *testing.T) {
+	_, list, found := strings.Cut(read(t, "docs/dependencies.md"), "## What a site links")
+	if !found {
+		t.Fatal("docs/dependencies.md does not say what a site links")
+	}
+	said := map[string]bool{}
+	for _, m := range linkedLine.FindAllStringSubmatch(list, -1) {
+		said[m[1]] = true
+	}
+	linked := map[string]bool{}
+	for _, p := range goList(t, "examples", "-deps", "./nethttp") {
+		if p.Module != nil && !p.Module.Main && p.Module.Path != module {
+			linked[p.Module.Path] = true
+		}
+	}
+	for m := range linked {
+		if !said[m] {
+			t.Errorf("examples/nethttp links %s, and docs/dependencies.md does not say so", m)
+		}
+	}
+	for m := range said {
+		if !linked[m] {
+			t.Errorf("docs/dependencies.md says that a site links %s, and examples/nethttp does not", m)
+		}
+	}
 }
 
 // imported returns the modules whose packages the code and the tests of a module import themselves.

@@ -23,10 +23,9 @@ var module = strings.TrimSuffix(reflect.TypeFor[mfa.User]().PkgPath(), "/mfa")
 // pkg is what go list -json says about a package, as far as it is needed.
 type pkg struct {
 	ImportPath   string
-	Standard     bool
-	DepOnly      bool
 	Name         string
 	Imports      []string
+	Deps         []string // over any number of steps
 	TestImports  []string
 	XTestImports []string
 	Module       *struct {

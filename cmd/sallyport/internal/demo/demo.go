@@ -108,10 +108,13 @@ const welcome = `listening on %[1]s
 Try this first:
 
   1. Open %[2]s/ and sign in as alice; the password is demo. bob, carol and sam are there too.
-  2. Add an authenticator app: %[2]s/mfa/enroll/totp
+  2. Add a passkey: %[2]s/mfa/enroll/passkey
+     or an authenticator app: %[2]s/mfa/enroll/totp
      Keep the recovery codes that you get.
-  3. Sign out and in again: the second door asks for a code. Your vault is behind it: %[2]s/vault
-  4. Read the mails that tell alice what happened to her account: %[2]s/outbox
+  3. Sign out and in again: the second door asks for it. Your vault is behind it: %[2]s/vault
+     The payout opens with a passkey only: %[2]s/payout
+  4. Sign out, and sign in with the passkey alone: %[2]s/login
+  5. Read the mails that tell alice what happened to her account: %[2]s/outbox
 
 Ctrl-C stops the demo. What you enrolled is kept.
 `

@@ -19,6 +19,7 @@ type loginPage struct {
 	Next   string // where to go afterwards
 	Wrong  bool
 	People []person
+	Script string // offers passkeys; "": somebody is signed in
 }
 
 // showLogin is GET /login.
@@ -28,6 +29,9 @@ func (s *site) showLogin(w http.ResponseWriter, r *http.Request) error {
 
 func (s *site) loginForm(w http.ResponseWriter, r *http.Request, status int, p loginPage) error {
 	p.People = people()
+	if in, err := s.session(r); err == nil && in.Username == "" {
+		p.Script = s.script
+	}
 	return s.render(w, r, status, "login", "Sign in", p)
 }
 
@@ -45,7 +49,7 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return s.loginForm(w, r, http.StatusUnauthorized, loginPage{Next: next, Wrong: true})
 	}
-	token, err := s.sessions.start(r.Context(), tokenOf(r), p.Username)
+	token, _, err := s.sessions.start(r.Context(), tokenOf(r), p.Username)
 	if err != nil {
 		return err
 	}

@@ -97,6 +97,11 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "home", "Sallyport demo", people())
 }
 
+// help is where pages of the guard lead who has no way in left.
+func (s *site) help(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, "help", "Help", nil)
+}
+
 // privatePage is what the template "private" shows.
 type privatePage struct {
 	private
@@ -127,8 +132,8 @@ func (s *site) showPrivate(p private) handler {
 // headers are those of every answer.
 func headers(h http.Header) {
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "+
-		"base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "+
+		"img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")

@@ -3,6 +3,8 @@ package demo
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+
+	"sallyport/mfa"
 )
 
 // person is a user of the site.
@@ -18,6 +20,11 @@ func people() []person {
 		{"carol", "Carol Carter"},
 		{"sam", "Sam Sailor"},
 	}
+}
+
+// user is what the guard learns about the person.
+func (p person) user() mfa.User {
+	return mfa.User{ID: p.Username, Name: p.Username, DisplayName: p.Name, Email: p.Email()}
 }
 
 // find returns the person of that name.

@@ -28,9 +28,9 @@ type sessions struct {
 const sessionLife = 14 * 24 * time.Hour
 
 // start ends the session of the old token, if there is one, and starts another under a new token: what was known of a
-// browser before it signed in is worth nothing afterwards.
-func (s *sessions) start(ctx context.Context, oldToken, username string) (token string, err error) {
-	token = rand.Text()
+// browser before it signed in is worth nothing afterwards. It returns the token and the name of the login.
+func (s *sessions) start(ctx context.Context, oldToken, username string) (token, login string, err error) {
+	token, login = rand.Text(), rand.Text()
 	now := s.now()
 	err = s.db.write(ctx, func(tx *sql.Tx) error {
 		// By the real clock: a node whose clock was moved may not end what others still accept.
@@ -41,13 +41,13 @@ func (s *sessions) start(ctx context.Context, oldToken, username string) (token 
 		}
 		_, err = tx.ExecContext(ctx, s.db.text(`INSERT INTO demo_sessions (token_hash, username, login, login_at, expires)
 			VALUES (?, ?, ?, ?, ?)`),
-			hash(token), username, rand.Text(), now.UnixMicro(), now.Add(sessionLife).UnixMicro())
+			hash(token), username, login, now.UnixMicro(), now.Add(sessionLife).UnixMicro())
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("starting a session: %w", err)
+		return "", "", fmt.Errorf("starting a session: %w", err)
 	}
-	return token, nil
+	return token, login, nil
 }
 
 // find returns the session of a token, the zero session if there is none.

@@ -22,6 +22,7 @@ type site struct {
 	outbox   *outbox
 	pages    *pages
 	log      *slog.Logger
+	script   string       // of the guard, for the sign-in form
 	handler  http.Handler // all of it, behind the second door
 }
 
@@ -39,6 +40,7 @@ func newSite(o Options, db *database, keys []mfa.Key) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.script = guard.Script()
 	inside, err := s.sameOrigin(s.routes(guard, o.TestClock))
 	if err != nil {
 		return nil, err
@@ -49,15 +51,18 @@ func newSite(o Options, db *database, keys []mfa.Key) (*site, error) {
 
 func (s *site) newGuard(db *database, keys []mfa.Key) (*sallyport.Guard, error) {
 	guard, err := sallyport.New(sallyport.Config{
-		Origin: s.origin,
-		Name:   "Sallyport demo",
-		Store:  sqlstore.New(db.DB, db.dialect),
-		Keys:   func() ([]mfa.Key, error) { return keys, nil },
-		User:   s.user,
-		Open:   []string{"/{$}", "/login", "/logout", "/outbox", "/assets/", "/demo/clock"},
-		Notify: s.outbox.notify,
-		Log:    s.log,
-		Now:    s.clock.now,
+		Origin:    s.origin,
+		Name:      "Sallyport demo",
+		Store:     sqlstore.New(db.DB, db.dialect),
+		Keys:      func() ([]mfa.Key, error) { return keys, nil },
+		User:      s.user,
+		Open:      []string{"/{$}", "/login", "/logout", "/help", "/outbox", "/assets/", "/demo/clock"},
+		Support:   "/help",
+		Notify:    s.outbox.notify,
+		SignIn:    s.signIn,
+		Directory: s,
+		Log:       s.log,
+		Now:       s.clock.now,
 	})
 	var mistakes *sallyport.ConfigError
 	if errors.As(err, &mistakes) {
@@ -91,6 +96,7 @@ func (s *site) routes(guard *sallyport.Guard, testClock bool) http.Handler {
 	page("GET /login", s.showLogin)
 	page("POST /login", s.login)
 	page("POST /logout", s.logout)
+	page("GET /help", s.help)
 	page("GET /outbox", s.showOutbox)
 	page("GET /assets/{name}", s.asset)
 	page("/", func(http.ResponseWriter, *http.Request) error {
@@ -198,7 +204,7 @@ func (s *site) user(r *http.Request) (mfa.User, error) {
 	if !ok {
 		return mfa.User{}, nil
 	}
-	return mfa.User{
-		ID: p.Username, Session: in.Login, LoginAt: in.LoginAt, Name: p.Username, DisplayName: p.Name, Email: p.Email(),
-	}, nil
+	u := p.user()
+	u.Session, u.LoginAt = in.Login, in.LoginAt
+	return u, nil
 }

@@ -62,7 +62,7 @@ func TestWhatEachPageAsks(t *testing.T) {
 			}
 		}
 	}
-	for _, open := range []string{"/", "/login", "/outbox"} {
+	for _, open := range []string{"/", "/login", "/help", "/outbox"} {
 		for _, b := range []*browser{stranger, plain, unproved, proved} {
 			if a := b.get(open); a.status != http.StatusOK {
 				t.Errorf("GET %s = %d, want 200 for everybody", open, a.status)
