@@ -83,9 +83,6 @@ func (c Config) checkParts() []error {
 	if c.Remember < 0 || c.Remember > mfa.MaxRemember {
 		mistakes = append(mistakes, fmt.Errorf("Remember is %v: give at most %v, or zero for no remembered browsers", c.Remember, mfa.MaxRemember))
 	}
-	if c.SignIn != nil && c.Directory == nil {
-		mistakes = append(mistakes, errors.New("SignIn is set and Directory is nil: give one that looks up the site's users"))
-	}
 	for i, m := range c.Methods {
 		mistakes = append(mistakes, checkMethod(i+1, m))
 	}

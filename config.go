@@ -46,8 +46,8 @@ type Config struct {
 	// "signin" under Path. Default: "/login".
 	Login string
 
-	// SignIn makes the site's own session for a login that was proved before any session existed, by a passkey alone,
-	// and returns what User will return as User.Session. It starts a new session under a new token, whatever the
+	// SignIn makes the site's own session for a login that was proved before any session existed, by a passkey alone or
+	// after Guard.Challenge, and returns what User will return as User.Session. It starts a new session under a new token, whatever the
 	// browser held before, sets its cookie on w and writes no body. An error or a panic signs nobody in. Nil: nobody
 	// signs in by a passkey alone.
 	SignIn func(w http.ResponseWriter, r *http.Request, login Login) (session string, err error)

@@ -145,7 +145,7 @@ func TestTheWholeWayInDocuments(t *testing.T) {
 	}
 
 	a, doc = other.call("GET", "/mfa/", nil)
-	expect(a, doc, 200, "factors methods user")
+	expect(a, doc, 200, "browsers factors methods user")
 	if list := doc["factors"].([]any); len(list) != 2 || !slices.Equal(doc["methods"].([]any), []any{"totp", "recovery"}) {
 		t.Errorf("the security home = %s", a.body)
 	}

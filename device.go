@@ -129,18 +129,29 @@ func (g *Guard) present(w http.ResponseWriter, r *http.Request, v *mfa.Visit) (b
 		return false, nil
 	}
 	v.Address, v.Browser = g.addressText(r), r.UserAgent()
-	done, err := g.engine.Present(r.Context(), *v, d.series, d.token)
-	if refusalOf(err, mfa.WhyNotFound) != nil {
-		return false, g.keepDevice(w, r, v.User.ID, "", "")
-	}
-	if err != nil {
+	done, err := g.presentDevice(w, r, *v)
+	if err != nil || done.Account == nil {
 		return false, err
 	}
 	v.Assurance = done.Assurance
-	if err := g.keep(w, r, done.Assurance); err != nil {
-		return false, err
+	return true, g.keep(w, r, done.Assurance)
+}
+
+// presentDevice presents what the browser holds for a user, and keeps what it gets in return. Done is zero if the
+// account does not remember it.
+func (g *Guard) presentDevice(w http.ResponseWriter, r *http.Request, v mfa.Visit) (mfa.Done, error) {
+	d, ok := g.deviceOf(r, v.User.ID)
+	if !ok {
+		return mfa.Done{}, nil
 	}
-	return true, g.keepDevice(w, r, v.User.ID, done.Series, done.Token)
+	done, err := g.engine.Present(r.Context(), v, d.series, d.token)
+	if refusalOf(err, mfa.WhyNotFound) != nil {
+		return mfa.Done{}, g.keepDevice(w, r, v.User.ID, "", "")
+	}
+	if err != nil {
+		return mfa.Done{}, err
+	}
+	return done, g.keepDevice(w, r, v.User.ID, done.Series, done.Token)
 }
 
 // browserName is what people call the browser and system of a User-Agent.

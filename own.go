@@ -16,6 +16,9 @@ type caller struct {
 	back string // the way back as it came, sealed; "": none that opens
 	way  way    // opened
 
+	held      bool       // the pending cookie is that of a challenge, which a sign-in by a passkey leaves as it is
+	challenge *challenge // the login that is pending; nil: there is a session, or nobody
+
 	signsIn bool // at a page of a sign-in, to which the site's own form gives its way back as a path
 }
 
@@ -43,6 +46,7 @@ func (g *Guard) routes() *http.ServeMux {
 	page("POST", "enroll/{method}", g.finishEnroll)
 	page("GET", "factors/{id}/{change}", g.askChange)
 	page("POST", "factors/{id}/{change}", g.change)
+	page("POST", "cancel", g.cancel)
 	page("POST", "couriers/{name}/{change}", g.changeCourier)
 	page("GET", "browsers/{id}/{change}", g.askBrowser)
 	page("POST", "browsers/{id}/{change}", g.changeBrowser)
@@ -131,6 +135,9 @@ func (g *Guard) signedIn(h handler) http.HandlerFunc {
 
 // caller finds out who asks. The way back of a form is read with its fields.
 func (g *Guard) caller(r *http.Request) (*caller, error) {
+	if ch, ok := g.challengeIn(r); ok && g.isDoor(r.URL.Path) {
+		return g.challenged(r, ch)
+	}
 	c := &caller{json: wantsJSON(r), way: anyway()}
 	u, err := g.user(r)
 	if err != nil || !u.SignedIn() {

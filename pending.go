@@ -18,6 +18,9 @@ const (
 
 // pendingIn returns the name of the sign-in that a browser has begun; "": none, or it was too long ago.
 func (g *Guard) pendingIn(r *http.Request) string {
+	if ch, ok := g.challengeIn(r); ok {
+		return ch.ID // what has begun with a password goes on: see pend
+	}
 	plain, err := g.ring.OpenText(pendingPurpose, cookieValue(r, g.cookies.pending), g.c.Origin)
 	if err != nil || len(plain) <= pendingTime {
 		return ""
@@ -32,6 +35,9 @@ func (g *Guard) pendingIn(r *http.Request) string {
 // pend gives a caller's sign-in a name, if it has none, and the browser its cookie. A name is kept for as long as it is
 // used, so that a second tab does not end what the first has begun.
 func (g *Guard) pend(w http.ResponseWriter, c *caller) error {
+	if c.held {
+		return nil
+	}
 	if c.Pending == "" {
 		c.Pending = rand.Text()
 	}

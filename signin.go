@@ -37,7 +37,7 @@ func (g *Guard) stranger(h handler) http.HandlerFunc {
 
 // newcomer finds out about a caller who may be a stranger.
 func (g *Guard) newcomer(r *http.Request) (*caller, error) {
-	if g.c.SignIn == nil || g.keys == nil {
+	if g.c.SignIn == nil || g.c.Directory == nil || g.keys == nil {
 		return nil, notFound()
 	}
 	c, err := g.caller(r)
@@ -46,6 +46,7 @@ func (g *Guard) newcomer(r *http.Request) (*caller, error) {
 		return c, err
 	}
 	c.Pending, c.Browser, c.Address = g.pendingIn(r), r.UserAgent(), g.addressText(r)
+	_, c.held = g.challengeIn(r)
 	return c, nil
 }
 

@@ -370,6 +370,9 @@ func (g *Guard) finishVerify(w http.ResponseWriter, r *http.Request, c *caller) 
 
 // proved gives the login what it has proved, and marks the browser as known.
 func (g *Guard) proved(w http.ResponseWriter, r *http.Request, c *caller, done mfa.Done) error {
+	if c.challenge != nil {
+		return g.provedPending(w, r, c, done)
+	}
 	if err := g.keep(w, r, done.Assurance); err != nil {
 		return err
 	}

@@ -35,6 +35,33 @@ func (f *Func) Name() string { return f.name }
 // Carry implements mfa.Courier.
 func (f *Func) Carry(ctx context.Context, m mfa.Message) error { return f.carry(ctx, m) }
 
+// PhoneFunc is a courier that is a function of the site and reaches phones.
+type PhoneFunc struct {
+	phone
+	name  string
+	carry func(context.Context, mfa.Message) error
+}
+
+var (
+	_ mfa.Courier = (*PhoneFunc)(nil)
+	_ mfa.Grouper = (*PhoneFunc)(nil)
+)
+
+// NewPhoneFunc makes a courier of a function. Region is the country of numbers in national form, as in "GB"; "": they
+// are refused. Countries lists whose numbers may be reached; none: all. It panics without a name or a function.
+func NewPhoneFunc(name, region string, countries []string, carry func(context.Context, mfa.Message) error) *PhoneFunc {
+	if name == "" || carry == nil {
+		panic("courier: NewPhoneFunc without a name or a function")
+	}
+	return &PhoneFunc{phone{strings.ToUpper(region), countries}, name, carry}
+}
+
+// Name returns the name.
+func (f *PhoneFunc) Name() string { return f.name }
+
+// Carry implements mfa.Courier.
+func (f *PhoneFunc) Carry(ctx context.Context, m mfa.Message) error { return f.carry(ctx, m) }
+
 // Terminal is the courier "terminal": it prints messages, for development. Everybody who sees the screen or its log sees
 // the codes.
 type Terminal struct {

@@ -46,6 +46,7 @@ func newDemo() *cobra.Command {
 	f.StringVar(&o.Keys, "keys", "",
 		"`file` with the keys that seal what is stored (default: sallyport.keys in the folder)")
 	f.StringVar(&o.Origin, "origin", "", "`URL` where browsers reach the site (default: http://localhost:PORT)")
+	f.StringVar(&o.Login, "login", "after", "ask for the second factor `when`: after the session was made, or before it is")
 	f.BoolVar(&o.TestClock, "test-clock", false, `let anybody move the clock: POST /demo/clock {"advance":"31s"}`)
 	cmd.RunE = work(func(cmd *cobra.Command) error {
 		o.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))

@@ -21,6 +21,7 @@ type Options struct {
 	Keys   string // key file; made if it is not there. Default: sallyport.keys in Data
 	Origin string // where browsers reach the site. Default: http://localhost:PORT
 
+	Login     string       // before or after: when the second factor is asked for. Default: after
 	TestClock bool         // lets clients move the clock
 	Log       *slog.Logger // nil: slog.Default
 }
@@ -39,6 +40,9 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 }
 
 func run(ctx context.Context, o Options, out io.Writer) error {
+	if o.Login != "" && o.Login != loginAfter && o.Login != loginBefore {
+		return fmt.Errorf("--login %q is neither after nor before", o.Login)
+	}
 	l, err := listen(ctx, o.Addr)
 	if err != nil {
 		return err

@@ -9,6 +9,14 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"sallyport"
+)
+
+// When the second factor is asked for.
+const (
+	loginAfter  = "after"  // the session exists; the guard stands before the pages
+	loginBefore = "before" // the session is made when it is proved
 )
 
 // sessionCookie holds the token of a session.
@@ -48,6 +56,10 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !ok {
 		return s.loginForm(w, r, http.StatusUnauthorized, loginPage{Next: next, Wrong: true})
+	}
+	if s.before {
+		s.guard.Challenge(w, r, sallyport.Login{User: p.user(), Back: next})
+		return nil
 	}
 	token, _, err := s.sessions.start(r.Context(), tokenOf(r), p.Username)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/mfa"
 )
 
 // mail is one message to a user, as /outbox shows it.
@@ -56,6 +57,17 @@ func (o *outbox) put(ctx context.Context, m mail) error {
 // notify is Config.Notify of the guard.
 func (o *outbox) notify(ctx context.Context, n sallyport.Notice) error {
 	return o.put(ctx, mail{User: n.User.ID, To: n.User.Email, Courier: "notice", Subject: n.Subject, Text: n.Text})
+}
+
+// carry is a courier that puts its messages here.
+func (o *outbox) carry(name string) func(context.Context, mfa.Message) error {
+	return func(ctx context.Context, m mfa.Message) error {
+		text := m.Text
+		if name == "sms" {
+			text = m.Short
+		}
+		return o.put(ctx, mail{User: m.User.ID, To: m.To, Courier: name, Subject: m.Subject, Text: text})
+	}
 }
 
 // list returns the kept mails, newest first. It is never nil.

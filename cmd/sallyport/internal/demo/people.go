@@ -8,23 +8,24 @@ import (
 )
 
 // person is a user of the site.
-type person struct{ Username, Name string }
+type person struct{ Username, Name, Phone string }
 
 // Email is where the site reaches the person.
 func (p person) Email() string { return p.Username + "@example.com" }
 
+// people are the users. Their phone numbers are kept free for fiction.
 func people() []person {
 	return []person{
-		{"alice", "Alice Archer"},
-		{"bob", "Bob Baker"},
-		{"carol", "Carol Carter"},
-		{"sam", "Sam Sailor"},
+		{"alice", "Alice Archer", "+12025550141"},
+		{"bob", "Bob Baker", "+12025550142"},
+		{"carol", "Carol Carter", "+12025550143"},
+		{"sam", "Sam Sailor", "+12025550144"},
 	}
 }
 
 // user is what the guard learns about the person.
 func (p person) user() mfa.User {
-	return mfa.User{ID: p.Username, Name: p.Username, DisplayName: p.Name, Email: p.Email()}
+	return mfa.User{ID: p.Username, Name: p.Username, DisplayName: p.Name, Email: p.Email(), Phone: p.Phone}
 }
 
 // find returns the person of that name.

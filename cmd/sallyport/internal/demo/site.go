@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	"sallyport"
+	"sallyport/courier"
 	"sallyport/mfa"
+	"sallyport/passkey"
 	"sallyport/sqlstore"
 )
 
@@ -22,6 +25,8 @@ type site struct {
 	outbox   *outbox
 	pages    *pages
 	log      *slog.Logger
+	guard    *sallyport.Guard
+	before   bool         // the second factor comes before the session
 	script   string       // of the guard, for the sign-in form
 	handler  http.Handler // all of it, behind the second door
 }
@@ -40,7 +45,7 @@ func newSite(o Options, db *database, keys []mfa.Key) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.script = guard.Script()
+	s.guard, s.before, s.script = guard, o.Login == loginBefore, guard.Script()
 	inside, err := s.sameOrigin(s.routes(guard, o.TestClock))
 	if err != nil {
 		return nil, err
@@ -50,9 +55,16 @@ func newSite(o Options, db *database, keys []mfa.Key) (*site, error) {
 }
 
 func (s *site) newGuard(db *database, keys []mfa.Key) (*sallyport.Guard, error) {
+	methods, err := s.methods()
+	if err != nil {
+		return nil, err
+	}
 	guard, err := sallyport.New(sallyport.Config{
 		Origin:    s.origin,
-		Name:      "Sallyport demo",
+		Name:      siteName,
+		Methods:   methods,
+		Remember:  mfa.MaxRemember,
+		Policy:    func(*http.Request) (mfa.Policy, error) { return mfa.Policy{Remembered: true}, nil },
 		Store:     sqlstore.New(db.DB, db.dialect),
 		Keys:      func() ([]mfa.Key, error) { return keys, nil },
 		User:      s.user,
@@ -71,6 +83,27 @@ func (s *site) newGuard(db *database, keys []mfa.Key) (*sallyport.Guard, error) 
 	return guard, err
 }
 
+// methods are all that there are.
+func (s *site) methods() ([]mfa.Method, error) {
+	origin, err := url.Parse(s.origin)
+	if err != nil {
+		return nil, fmt.Errorf("--origin: %w", err)
+	}
+	keys, err := passkey.New(passkey.Config{RPID: origin.Hostname(), RPName: siteName, Origins: []string{s.origin}})
+	if err != nil {
+		return nil, fmt.Errorf("--origin: %w", err)
+	}
+	return []mfa.Method{
+		keys, mfa.TOTP{Issuer: siteName}, mfa.HOTP{Issuer: siteName}, mfa.Recovery{},
+		mfa.SentCodes{Couriers: []mfa.Courier{
+			courier.NewFunc("email", s.outbox.carry("email")),
+			courier.NewPhoneFunc("sms", "US", nil, s.outbox.carry("sms")),
+		}},
+	}, nil
+}
+
+const siteName = "Sallyport demo"
+
 // private is a page for one's own eyes, and what it asks.
 type private struct {
 	Path, Title, Asks string
@@ -79,8 +112,8 @@ type private struct {
 
 func privates() []private {
 	return []private{
-		{"/account", "Account", "One factor, from those who have one.", mfa.Policy{}},
-		{"/notes", "Notes", "One factor; a code that was sent will do.", mfa.Policy{Factors: 1, Min: mfa.Sent}},
+		{"/account", "Account", "One factor, from those who have one. A remembered browser will do.", mfa.Policy{Remembered: true}},
+		{"/notes", "Notes", "One factor; a code that was sent or a remembered browser will do.", mfa.Policy{Factors: 1, Min: mfa.Sent, Remembered: true}},
 		{"/vault", "Vault", "One factor. Those who have none are asked to add one.", mfa.Policy{Factors: 1}},
 		{
 			"/payout", "Payout", "A phishing-resistant factor, proved in the last five minutes.",
