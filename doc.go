@@ -43,6 +43,12 @@
 // RFC 9457 with status 401 that names this page, so that an app knows where to go. A form that was sent is not lost:
 // the proof is given in a new tab, then the form is sent again.
 //
+// # What the site tells
+//
+// After the site has changed a password or an address it calls Guard.PasswordChanged or Guard.AddressChanged, and after
+// it has deleted a user Guard.Erase: a later user with the same id would meet the old factors. Guard.EndSessions makes
+// every login of a user prove again.
+//
 // # When something is wrong
 //
 // Errors deny. If the site's User, its policy, the store or a sealed record cannot be read, a request of somebody who is

@@ -38,7 +38,8 @@ func (g *Guard) report(ctx context.Context, ev mfa.Event) error {
 
 // notify tells the user, if the event is one to be told of. An error is logged and changes nothing.
 func (g *Guard) notify(ctx context.Context, u mfa.User, ev mfa.Event) {
-	if g.c.Notify == nil || !isTold(ev) {
+	other := ev.Kind == mfa.Noted && ev.Method != mfa.MethodPasskey // of a passkey: there may be a copy
+	if g.c.Notify == nil || !isTold(ev.Kind) || other {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, noticeTime)
@@ -51,12 +52,10 @@ func (g *Guard) notify(ctx context.Context, u mfa.User, ev mfa.Event) {
 	}
 }
 
-func isTold(ev mfa.Event) bool {
-	switch ev.Kind {
-	case mfa.Noted:
-		return ev.Method == mfa.MethodPasskey // there may be a copy of it
+func isTold(kind mfa.Kind) bool {
+	switch kind {
 	case mfa.FactorAdded, mfa.FactorRemoved, mfa.FactorPaused, mfa.FactorResumed, mfa.FactorStopped,
-		mfa.RecoveryUsed, mfa.NewBrowser, mfa.WrongInARow, mfa.SessionsEnded,
+		mfa.RecoveryUsed, mfa.NewBrowser, mfa.WrongInARow, mfa.SessionsEnded, mfa.Noted,
 		mfa.FactorFreed, mfa.BrowserAdded, mfa.BrowserStolen, mfa.CourierMuted, mfa.PasswordWasChanged, mfa.AddressWasChanged:
 		return true
 	}

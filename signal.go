@@ -41,6 +41,12 @@ func (g *Guard) signal(u mfa.User, acct *mfa.Account, removed ...mfa.Factor) *si
 	return s
 }
 
+// removedPasskey is what is carried of a passkey that was taken out.
+type removedPasskey struct {
+	Key   string
+	State []byte
+}
+
 const removedPurpose = "removed"
 
 // removed returns the passkey that a change is about to take out, if it is one.
@@ -65,7 +71,7 @@ func (g *Guard) sealRemoved(u mfa.User, removed []mfa.Factor) (string, error) {
 	if len(removed) == 0 {
 		return "", nil
 	}
-	plain, err := json.Marshal(removed[0])
+	plain, err := json.Marshal(removedPasskey{removed[0].Key, removed[0].State})
 	if err != nil {
 		return "", err
 	}
@@ -82,9 +88,10 @@ func (g *Guard) openRemoved(r *http.Request, u mfa.User, acct *mfa.Account) []mf
 	if err != nil {
 		return nil
 	}
-	var f mfa.Factor
-	if json.Unmarshal(plain, &f) != nil || slices.ContainsFunc(acct.Factors, func(o mfa.Factor) bool { return o.Key == f.Key }) {
+	var gone removedPasskey
+	has := func(f mfa.Factor) bool { return f.Key == gone.Key }
+	if json.Unmarshal(plain, &gone) != nil || slices.ContainsFunc(acct.Factors, has) {
 		return nil
 	}
-	return []mfa.Factor{f}
+	return []mfa.Factor{{Method: mfa.MethodPasskey, Key: gone.Key, State: gone.State}}
 }

@@ -111,6 +111,7 @@ func TestATicketOpensNowhereElse(t *testing.T) {
 	memory := mfa.NewMemory()
 	d := enginetest.New(t, memory, with(token{name: "pin", strength: mfa.Typed}))
 	alice, bob := d.SignIn("alice"), d.SignIn("bob")
+	bob.User.Session = alice.User.Session // a site whose names of logins are not its own for each user
 	app := d.Enroll(&alice)
 	d.Enroll(&bob)
 	d.EnrollRecovery(&alice)

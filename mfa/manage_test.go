@@ -582,7 +582,7 @@ func TestNothingOfAnErasedUserCountsForTheNext(t *testing.T) {
 	app := d.Enroll(&old)
 	enrollToken(d, &old, mfa.MethodPasskey, "key")
 	known := d.SignInKnown("alice")
-	b := d.Began(old, mfa.MethodTOTP)
+	b, enrolling := d.Began(old, mfa.MethodTOTP), d.BeganEnrollment(old, mfa.MethodTOTP)
 	d.Clock.Move(time.Second)
 	if err := d.Erase(t.Context(), "alice", "support", "deleted"); err != nil {
 		t.Fatal(err)
@@ -594,6 +594,9 @@ func TestNothingOfAnErasedUserCountsForTheNext(t *testing.T) {
 		t.Errorf("the passkey still belongs to %q, want nobody", owner)
 	}
 
+	code := enginetest.NewApp(t, d.Clock, enrolling.Prompt).Code()
+	_, err := d.FinishEnroll(t.Context(), old, mfa.MethodTOTP, enrolling.Ticket, []byte(code), "")
+	enginetest.Refused(t, "an enrollment that the old user had begun", err, mfa.WhyNoTicket)
 	if got := d.Action(mfa.Policy{Factors: 1}, old); got != mfa.Enroll {
 		t.Errorf("by the old assurance Decide = %v, want %v", got, mfa.Enroll)
 	}
@@ -602,7 +605,7 @@ func TestNothingOfAnErasedUserCountsForTheNext(t *testing.T) {
 	if got := d.Action(mfa.Policy{}, old); got != mfa.Verify {
 		t.Errorf("once the next has enrolled, by the old assurance Decide = %v, want %v", got, mfa.Verify)
 	}
-	_, err := d.FinishVerify(t.Context(), old, mfa.MethodTOTP, b.Ticket, []byte(app.Code()))
+	_, err = d.FinishVerify(t.Context(), old, mfa.MethodTOTP, b.Ticket, []byte(app.Code()))
 	enginetest.Refused(t, "an old ticket", err, mfa.WhyNoTicket)
 	_, err = d.Try(known, mfa.MethodTOTP, app.Wrong(1)[0])
 	enginetest.Refused(t, "a wrong code from a browser that the old user had used", err, mfa.WhyWrongAnswer)

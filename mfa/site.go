@@ -35,11 +35,6 @@ func (e *Engine) EndAllSessions(ctx context.Context, v Visit, actor, reason stri
 	return err
 }
 
-// EndOtherSessions is EndAllSessions for the user's own request, whose login keeps what it has proved.
-func (e *Engine) EndOtherSessions(ctx context.Context, v Visit) (Done, error) {
-	return e.act(ctx, v, SessionsEnded, "", "", func(acct *Account, now time.Time) { acct.renew() })
-}
-
 // Unlock empties the lane of unknown browsers: its row, wait and windows.
 func (e *Engine) Unlock(ctx context.Context, userID, actor, reason string) error {
 	_, err := e.act(ctx, Visit{User: User{ID: userID}}, Unlocked, reason, actor, func(acct *Account, now time.Time) {

@@ -8,5 +8,7 @@
 //		})
 //	}
 //
+// A Method is tested by TestMethod, which must be told how its factors come about and who answers for them.
+//
 // Run them with -race: much of what they ask is asked by many goroutines at once.
 package mfatest

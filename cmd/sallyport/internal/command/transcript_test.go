@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -73,8 +74,16 @@ func newPlace(t *testing.T) place {
 	t.Cleanup(func() { l.Close() })
 	return place{
 		"$DIR", dir, "$TAKEN", l.Addr().String(),
-		"$GO", runtime.Version(), "$OS", runtime.GOOS + "/" + runtime.GOARCH,
+		"$VERSION", built(), "$GO", runtime.Version(), "$OS", runtime.GOOS + "/" + runtime.GOARCH,
 	}
+}
+
+// built is the version that this test binary was built from.
+func built() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 func write(t *testing.T, name, text string, mode os.FileMode) {
