@@ -206,6 +206,9 @@ func (g *Guard) wayOut(p *problem, c *caller) []action {
 		}
 		list = append(list, say("action.home", g.c.Path))
 	}
+	if c != nil && c.signsIn && p.name == nameNoTicket {
+		list = append(list, say("action.start-again", g.c.Path+signInPlace))
+	}
 	if p.name == nameMustSignIn {
 		list = append(list, say("action.sign-in", g.c.Login))
 	}
