@@ -11,9 +11,10 @@ import (
 // bySite is who acts when the site tells us, and not a user by one of our pages.
 const bySite = "site"
 
-// PasswordChanged is called by the site after it has saved a new password of a user. Everything that the user has proved
-// in other logins ends, and who has guessed codes so far may no longer hold the password: see the budget in
-// docs/security.md. If r comes from a login of that user it stays proved, so call this before w is written.
+// PasswordChanged is called by the site after it has saved a new password of a user. Everything that the user has
+// proved in other logins ends, and since who has guessed codes so far may no longer hold the password, guesses from
+// unknown browsers are forgiven as docs/security.md says. If r comes from a login of that user it stays proved, so call
+// this before w is written.
 func (g *Guard) PasswordChanged(w http.ResponseWriter, r *http.Request, userID string) error {
 	done, err := g.engine.PasswordChanged(r.Context(), g.visitOf(r, userID))
 	return g.told(w, r, done, "a new password", err)
