@@ -16,7 +16,8 @@ type caller struct {
 	back string // the way back as it came, sealed; "": none that opens
 	way  way    // opened
 
-	signsIn bool // at a page of a sign-in, to which the site's own form gives its way back as a path
+	signal  *signal // for the browser, with the answer to this request; nil: nothing
+	signsIn bool    // at a page of a sign-in, to which the site's own form gives its way back as a path
 }
 
 // handler answers a request of somebody signed in, or returns the error that says why not.

@@ -187,7 +187,7 @@ func (g *Guard) problemPage(w http.ResponseWriter, r *http.Request, p *problem, 
 	}
 	g.problemHeaders(w, p)
 	title := g.pages.say("problem." + p.name + ".title")
-	g.render(w, r, p.status, "problem", &page{Title: title, Main: main})
+	g.render(w, r, p.status, "problem", &page{Title: title, Main: main, Signal: p.signal})
 }
 
 // wayOut are the links of a problem's page, so that it is no dead end.

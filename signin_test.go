@@ -647,3 +647,71 @@ func TestTHROTTLE12_APasskeyAlwaysWorks(t *testing.T) {
 	owner.mustBeIn("payout")
 	h.mustEnter()
 }
+
+// A page of another site signs nobody in, neither as themselves nor as somebody else.
+func TestCSRF1_ASignInComesFromAPageOfTheSite(t *testing.T) {
+	d := newDoor(t)
+	h := d.owner("alice")
+	for name, foreign := range map[string][]header{
+		"cross-site":            {{"Sec-Fetch-Site", "cross-site"}},
+		"same-site":             {{"Sec-Fetch-Site", "same-site"}},
+		"another origin":        {{"Origin", "https://evil.example"}},
+		"no origin to speak of": {{"Origin", "null"}},
+	} {
+		b := h.begin("/mfa/signin/begin", nil)
+		body := mustJSON(t, map[string]any{"ticket": b.Ticket, "answer": h.sign(b)})
+		for _, path := range []string{"/mfa/signin/begin", "/mfa/signin"} {
+			a := h.do("POST", path, "application/json", body, append(foreign, acceptJSON)...)
+			if a.status != http.StatusForbidden || len(a.header["Set-Cookie"]) > 0 {
+				t.Errorf("POST %s, %s = %d %q, want 403 and no cookie", path, name, a.status, a.header["Set-Cookie"])
+			}
+		}
+	}
+	if len(d.logins) != 0 {
+		t.Errorf("sessions were made: %+v", d.logins)
+	}
+	h.mustEnter()
+}
+
+func TestWhatSignInNeeds(t *testing.T) {
+	signIn := func(http.ResponseWriter, *http.Request, sallyport.Login) (string, error) { return "", nil }
+	base := sallyport.Config{
+		Origin: "https://example.com", Store: mfa.NewMemory(), Keys: someKeys(t),
+		User: func(*http.Request) (mfa.User, error) { return mfa.User{}, nil },
+	}
+	for name, c := range map[string]struct {
+		change func(*sallyport.Config)
+		want   string // "": it will do
+	}{
+		"neither":                 {func(*sallyport.Config) {}, ""},
+		"both":                    {func(c *sallyport.Config) { c.SignIn, c.Directory = signIn, &directory{} }, ""},
+		"a directory alone":       {func(c *sallyport.Config) { c.Directory = &directory{} }, ""},
+		"SignIn alone":            {func(c *sallyport.Config) { c.SignIn = signIn }, "Directory is nil"},
+		"our page as the site's":  {func(c *sallyport.Config) { c.SignIn, c.Directory, c.Login = signIn, &directory{}, "/mfa/signin" }, ""},
+		"our page without SignIn": {func(c *sallyport.Config) { c.Login = "/mfa/signin" }, "under Path"},
+		"our page without passkeys": {func(c *sallyport.Config) {
+			c.SignIn, c.Directory, c.Login, c.Methods = signIn, &directory{}, "/mfa/signin", []mfa.Method{mfa.TOTP{}}
+		}, "under Path"},
+	} {
+		config := base
+		c.change(&config)
+		_, err := sallyport.New(config)
+		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("New with %s = %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// A site without passwords has our page as its own, and strangers come back to where they were going.
+func TestOurPageCanBeTheSitesOwn(t *testing.T) {
+	d := newDoor(t, func(_ *site, c *sallyport.Config) { c.Login = "/mfa/signin" })
+	h := d.owner("alice")
+	page := h.follow(h.get("/vault?a=b"))
+	if strings.Contains(page.body, "Sign in another way") {
+		t.Errorf("the page offers another way, and there is none:\n%s", text(page.body))
+	}
+	if a := h.press(page, h.sign); a.status != http.StatusSeeOther || a.next != "/vault?a=b" {
+		t.Fatalf("signing in = %d to %q\n%s", a.status, a.next, text(a.body))
+	}
+	h.mustBeIn("vault")
+}
