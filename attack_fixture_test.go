@@ -184,6 +184,27 @@ func (n *nodes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(w, r)
 }
 
+// engine is what support uses beside the site: it works on the same store with the same keys.
+func (n *nodes) engine() *mfa.Engine {
+	n.t.Helper()
+	c := n.configs[0]
+	keys, err := c.Keys()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ring, err := mfa.NewRing(keys...)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	e, err := mfa.NewEngine(mfa.EngineConfig{
+		Store: n.store, Ring: ring, Methods: []mfa.Method{mfa.TOTP{}, mfa.Recovery{}}, Origin: c.Origin, Now: n.clock,
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return e
+}
+
 // sending returns the same browser, whose requests all carry one more header.
 func (b *browser) sending(name, value string) *browser {
 	copied, client := *b, *b.client

@@ -388,22 +388,7 @@ func TestTHROTTLE12_AKnownBrowserOfAnErasedAccountIsUnknown(t *testing.T) {
 	s := newNodes(t, 1, memoryStore())
 	old := s.enrolled("alice")
 	s.advance(time.Hour)
-	keys, err := s.configs[0].Keys()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := mfa.NewRing(keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	support, err := mfa.NewEngine(mfa.EngineConfig{
-		Store: s.store, Ring: ring, Methods: []mfa.Method{mfa.TOTP{},
-			mfa.Recovery{}}, Origin: s.configs[0].Origin, Now: s.clock,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := support.Erase(context.Background(), "alice", "support", "asked for"); err != nil {
+	if err := s.engine().Erase(context.Background(), "alice", "support", "asked for"); err != nil {
 		t.Fatal(err)
 	}
 	s.advance(time.Minute)

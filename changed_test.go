@@ -122,8 +122,9 @@ func TestTheSiteEndsAllSessionsOfAUserAndTheUserIsTold(t *testing.T) {
 	bob.mustBeIn("vault")
 	told := s.told()
 	last := told[len(told)-1]
-	if last.Event.Kind != mfa.SessionsEnded || last.User.Email != alice.Email || last.Event.Reason != "lost laptop" {
-		t.Errorf("the last notice is %v to %q for %q, want sessions-ended to alice", last.Event.Kind, last.User.Email, last.Event.Reason)
+	if last.Event.Kind != mfa.SessionsEnded || last.Event.Reason != "lost laptop" || last.User.Email != alice.Email {
+		t.Errorf("the last notice is %v for %q to %q, want sessions-ended to alice", last.Event.Kind, last.Event.Reason,
+			last.User.Email)
 	}
 }
 

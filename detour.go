@@ -38,6 +38,7 @@ func (g *Guard) refuseCaller(w http.ResponseWriter, r *http.Request, c *caller, 
 		}
 	}
 	p := g.problemOf(r, err)
+	p.signal = c.signal
 	if c.json {
 		g.writeProblem(w, r, p)
 		return

@@ -1,6 +1,6 @@
-// Package sallyport is the second door of a web site: multi-factor authentication on the site's own users and behind the
-// site's own login. A Guard stands around the site, asks users for what a policy wants, and brings the pages on which
-// they prove, add and manage their factors.
+// Package sallyport is the second door of a web site: multi-factor authentication on the site's own users and behind
+// the site's own login. A Guard stands around the site, asks users for what a policy wants, and brings the pages on
+// which they prove, add and manage their factors.
 //
 // # Putting it in front of a site
 //
@@ -51,9 +51,9 @@
 //
 // # When something is wrong
 //
-// Errors deny. If the site's User, its policy, the store or a sealed record cannot be read, a request of somebody who is
-// signed in is answered with 503; a panic in one of the site's functions counts as an error. New refuses a configuration
-// that cannot work, with all its mistakes at once.
+// Errors deny. If the site's User, its policy, the store or a sealed record cannot be read, a request is answered with
+// 503, and after a panic in one of the site's functions with 500. New refuses a configuration that cannot work, with all
+// its mistakes at once.
 //
 // A Guard never looks at Host or X-Forwarded headers. It works when it is asked, never in the background.
 package sallyport

@@ -172,7 +172,9 @@ func (g *Guard) enrollPage(w http.ResponseWriter, r *http.Request, c *caller, st
 	if v.page == "other" {
 		title = g.pages.say("enroll-other.title", "method", g.methodName(b.Method))
 	}
-	g.render(w, r, status, "enroll-"+v.page, &page{Title: title, Error: wrong, UserName: displayName(c.User), Main: main})
+	g.render(w, r, status, "enroll-"+v.page, &page{
+		Title: title, Error: wrong, UserName: displayName(c.User), Main: main, Signal: c.signal,
+	})
 	return nil
 }
 
@@ -224,6 +226,7 @@ func (g *Guard) finishEnroll(w http.ResponseWriter, r *http.Request, c *caller) 
 	}
 	done, err := g.engine.FinishEnroll(r.Context(), c.Visit, method, ticket, answer, f[fieldLabel])
 	if err != nil {
+		c.signal = g.refusedPasskey(r, method, answer, err)
 		return g.unenrolled(w, r, c, method, f[fieldLabel], err)
 	}
 	if err := g.proved(w, r, c, done); err != nil {

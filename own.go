@@ -16,10 +16,10 @@ type caller struct {
 	back string // the way back as it came, sealed; "": none that opens
 	way  way    // opened
 
+	signal    *signal    // for the browser, with the answer to this request; nil: nothing
+	signsIn   bool       // at a page of a sign-in, to which the site's own form gives its way back as a path
 	held      bool       // the pending cookie is that of a challenge, which a sign-in by a passkey leaves as it is
 	challenge *challenge // the login that is pending; nil: there is a session, or nobody
-
-	signsIn bool // at a page of a sign-in, to which the site's own form gives its way back as a path
 }
 
 // handler answers a request of somebody signed in, or returns the error that says why not.

@@ -180,6 +180,39 @@ func TestAPasskeyThatNobodyHasIsForgottenByTheBrowser(t *testing.T) {
 	}
 }
 
+// An authenticator keeps what a site has refused, and offers it for ever, unless it is told.
+func TestAPasskeyThatWasRefusedIsForgottenByTheBrowser(t *testing.T) {
+	s := newPasskeySite(t)
+	h := s.login("alice").holding(s.phone())
+	h.device.Edit.Clear = mfatest.UP
+	b := h.begin("/mfa/enroll/passkey/begin", nil)
+	a, _ := h.finish("/mfa/enroll/passkey", b.Ticket, h.create(b))
+	got := signalsIn(t, a.body).Unknown
+	if a.status != http.StatusUnprocessableEntity || len(got) != 1 || got[0].CredentialID != encode(h.device.Credentials[0].ID) {
+		t.Errorf("registering = %d %s, want 422 that names the passkey", a.status, a.body)
+	}
+	page := h.press(h.get("/mfa/enroll/passkey"), h.create)
+	if got := signalsOn(t, page).Unknown; page.status != http.StatusUnprocessableEntity || len(got) != 1 {
+		t.Errorf("the page = %d and signals %+v, want 422 and the passkey", page.status, got)
+	}
+
+	// One that somebody has is not forgotten: another user's, or what the first of two clicks has added.
+	owner := s.holder("bob")
+	h.device.Edit = mfatest.Edits{CredentialID: owner.device.Credentials[0].ID}
+	b = h.begin("/mfa/enroll/passkey/begin", nil)
+	a, doc := h.finish("/mfa/enroll/passkey", b.Ticket, h.create(b))
+	if a.status != http.StatusConflict || doc["signal"] != nil {
+		t.Errorf("registering another user's = %d %s, want 409 and no signal", a.status, a.body)
+	}
+	second := owner.holding(s.phone())
+	b = second.begin("/mfa/enroll/passkey/begin", nil)
+	reply := second.create(b)
+	second.finish("/mfa/enroll/passkey", b.Ticket, reply)
+	if _, doc := second.finish("/mfa/enroll/passkey", b.Ticket, reply); doc["signal"] != nil {
+		t.Errorf("a second click signals %v", doc["signal"])
+	}
+}
+
 func TestPasswordManagersFindWhereToManagePasskeys(t *testing.T) {
 	related := func(_ *site, c *sallyport.Config) {
 		keys, err := passkey.New(passkey.Config{

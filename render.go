@@ -187,7 +187,7 @@ func (g *Guard) problemPage(w http.ResponseWriter, r *http.Request, p *problem, 
 	}
 	g.problemHeaders(w, p)
 	title := g.pages.say("problem." + p.name + ".title")
-	g.render(w, r, p.status, "problem", &page{Title: title, Main: main})
+	g.render(w, r, p.status, "problem", &page{Title: title, Main: main, Signal: p.signal})
 }
 
 // wayOut are the links of a problem's page, so that it is no dead end.
@@ -205,6 +205,9 @@ func (g *Guard) wayOut(p *problem, c *caller) []action {
 			list = append(list, say("action.another-way", g.link("verify", "choose", "1", "back", c.back)))
 		}
 		list = append(list, say("action.home", g.c.Path))
+	}
+	if c != nil && c.signsIn && p.name == nameNoTicket {
+		list = append(list, say("action.start-again", g.c.Path+signInPlace))
 	}
 	if p.name == nameMustSignIn {
 		list = append(list, say("action.sign-in", g.c.Login))

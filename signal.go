@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -48,6 +49,16 @@ type removedPasskey struct {
 }
 
 const removedPurpose = "removed"
+
+// refusedPasskey tells the browser that a passkey was made in vain, since we did not take it and nobody else has it. What
+// could not be decided may have been taken.
+func (g *Guard) refusedPasskey(r *http.Request, method string, answer []byte, err error) *signal {
+	var refusal *mfa.Refusal
+	if g.keys == nil || method != mfa.MethodPasskey || !errors.As(err, &refusal) {
+		return nil
+	}
+	return g.claim(r, answer).unknown
+}
 
 // removed returns the passkey that a change is about to take out, if it is one.
 func (g *Guard) removed(r *http.Request, c *caller, change string) ([]mfa.Factor, error) {

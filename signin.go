@@ -30,9 +30,19 @@ func (g *Guard) stranger(h handler) http.HandlerFunc {
 			_, err = guarded("a page", func() (struct{}, error) { return struct{}{}, h(w, r, c) })
 		}
 		if err != nil {
-			g.refuse(w, r, err)
+			g.refuseNewcomer(w, r, c, err)
 		}
 	}
+}
+
+// refuseNewcomer answers a sign-in that ended in an error; c is nil where there is none.
+func (g *Guard) refuseNewcomer(w http.ResponseWriter, r *http.Request, c *caller, err error) {
+	p := g.problemOf(r, err)
+	if wantsJSON(r) {
+		g.writeProblem(w, r, p)
+		return
+	}
+	g.problemPage(w, r, p, c)
 }
 
 // newcomer finds out about a caller who may be a stranger.

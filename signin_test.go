@@ -434,6 +434,31 @@ func TestASignInEndsAfterTenMinutes(t *testing.T) {
 	}
 }
 
+// A cookie that a browser keeps for longer than it was told to names nothing: the next sign-in has another name.
+func TestAPendingCookieEndsByItself(t *testing.T) {
+	d := newDoor(t)
+	h := d.owner("alice")
+	h.begin("/mfa/signin/begin", nil)
+	cookie := h.cookie("__Host-sallyport-pending")
+	later := func(wait time.Duration) int {
+		thief := d.browser().holding(h.device)
+		thief.setCookie("__Host-sallyport-pending", cookie)
+		d.advance(wait)
+		b := thief.begin("/mfa/signin/begin", nil)
+		owner := d.browser().holding(h.device)
+		owner.setCookie("__Host-sallyport-pending", cookie)
+		d.advance(-wait) // only the ticket is new
+		a, _ := owner.finish("/mfa/signin", b.Ticket, owner.sign(b))
+		return a.status
+	}
+	if got := later(9 * time.Minute); got != http.StatusOK {
+		t.Errorf("a ticket taken with the cookie after 9 minutes = %d, want that of the same sign-in", got)
+	}
+	if got := later(10 * time.Minute); got != http.StatusConflict {
+		t.Errorf("a ticket taken with the cookie after 10 minutes = %d, want that of another sign-in", got)
+	}
+}
+
 // A ceremony that one user has begun is not one of signing in, and the other way round.
 func TestWA8_TicketsOfOtherCeremonies(t *testing.T) {
 	d := newDoor(t)
@@ -451,6 +476,18 @@ func TestWA8_TicketsOfOtherCeremonies(t *testing.T) {
 	in.mustBeOut("account")
 	if a, _ := h.finish("/mfa/signin", signIn.Ticket, h.sign(verify)); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("the answer to another challenge = %d %s, want 422", a.status, a.body)
+	}
+}
+
+// What was left open for too long says how to go on.
+func TestASignInThatIsOutOfDateLeadsToAnother(t *testing.T) {
+	d := newDoor(t)
+	h := d.owner("alice")
+	page := h.get("/mfa/signin")
+	d.advance(10 * time.Minute)
+	a := h.press(page, h.sign)
+	if a.status != http.StatusConflict || !strings.Contains(a.body, `href="/mfa/signin"`) {
+		t.Errorf("a page that was open for ten minutes = %d, want 409 and a way on\n%s", a.status, text(a.body))
 	}
 }
 
@@ -492,6 +529,47 @@ func TestFIX1_ASignInByPasskeyStartsAnew(t *testing.T) {
 	if session == other.cookie("session") {
 		t.Error("two logins share a session")
 	}
+}
+
+// ownSessions keeps proofs in the site's sessions, which it finds by the request's cookie.
+type ownSessions struct {
+	mu    sync.Mutex
+	texts map[string]string
+	saved []string // sessions that were saved to, in their order
+}
+
+func (o *ownSessions) Load(r *http.Request) (string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, err := r.Cookie("session")
+	if err != nil {
+		return "", nil
+	}
+	return o.texts[c.Value], nil
+}
+
+func (o *ownSessions) Save(_ http.ResponseWriter, r *http.Request, text string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, err := r.Cookie("session")
+	if err != nil {
+		return err
+	}
+	o.texts[c.Value] = text
+	o.saved = append(o.saved, c.Value)
+	return nil
+}
+
+func TestTheProofIsKeptInTheSessionThatTheSiteHasMade(t *testing.T) {
+	own := &ownSessions{texts: map[string]string{}}
+	d := newDoor(t, func(_ *site, c *sallyport.Config) { c.Sessions = own })
+	h := d.owner("alice")
+	h.setCookie("session", "an old one")
+	h.mustEnter()
+	if last := own.saved[len(own.saved)-1]; last == "an old one" || last != h.cookie("session") {
+		t.Errorf("the proof was kept in session %q, want the new one", last)
+	}
+	h.mustBeIn("payout")
 }
 
 func TestANewBrowserThatSignsInIsToldOf(t *testing.T) {
@@ -568,4 +646,72 @@ func TestTHROTTLE12_APasskeyAlwaysWorks(t *testing.T) {
 	owner.prove()
 	owner.mustBeIn("payout")
 	h.mustEnter()
+}
+
+// A page of another site signs nobody in, neither as themselves nor as somebody else.
+func TestCSRF1_ASignInComesFromAPageOfTheSite(t *testing.T) {
+	d := newDoor(t)
+	h := d.owner("alice")
+	for name, foreign := range map[string][]header{
+		"cross-site":            {{"Sec-Fetch-Site", "cross-site"}},
+		"same-site":             {{"Sec-Fetch-Site", "same-site"}},
+		"another origin":        {{"Origin", "https://evil.example"}},
+		"no origin to speak of": {{"Origin", "null"}},
+	} {
+		b := h.begin("/mfa/signin/begin", nil)
+		body := mustJSON(t, map[string]any{"ticket": b.Ticket, "answer": h.sign(b)})
+		for _, path := range []string{"/mfa/signin/begin", "/mfa/signin"} {
+			a := h.do("POST", path, "application/json", body, append(foreign, acceptJSON)...)
+			if a.status != http.StatusForbidden || len(a.header["Set-Cookie"]) > 0 {
+				t.Errorf("POST %s, %s = %d %q, want 403 and no cookie", path, name, a.status, a.header["Set-Cookie"])
+			}
+		}
+	}
+	if len(d.logins) != 0 {
+		t.Errorf("sessions were made: %+v", d.logins)
+	}
+	h.mustEnter()
+}
+
+func TestWhatSignInNeeds(t *testing.T) {
+	signIn := func(http.ResponseWriter, *http.Request, sallyport.Login) (string, error) { return "", nil }
+	base := sallyport.Config{
+		Origin: "https://example.com", Store: mfa.NewMemory(), Keys: someKeys(t),
+		User: func(*http.Request) (mfa.User, error) { return mfa.User{}, nil },
+	}
+	for name, c := range map[string]struct {
+		change func(*sallyport.Config)
+		want   string // "": it will do
+	}{
+		"neither":                 {func(*sallyport.Config) {}, ""},
+		"both":                    {func(c *sallyport.Config) { c.SignIn, c.Directory = signIn, &directory{} }, ""},
+		"a directory alone":       {func(c *sallyport.Config) { c.Directory = &directory{} }, ""},
+		"SignIn alone":            {func(c *sallyport.Config) { c.SignIn = signIn }, "Directory is nil"},
+		"our page as the site's":  {func(c *sallyport.Config) { c.SignIn, c.Directory, c.Login = signIn, &directory{}, "/mfa/signin" }, ""},
+		"our page without SignIn": {func(c *sallyport.Config) { c.Login = "/mfa/signin" }, "under Path"},
+		"our page without passkeys": {func(c *sallyport.Config) {
+			c.SignIn, c.Directory, c.Login, c.Methods = signIn, &directory{}, "/mfa/signin", []mfa.Method{mfa.TOTP{}}
+		}, "under Path"},
+	} {
+		config := base
+		c.change(&config)
+		_, err := sallyport.New(config)
+		if got := fmt.Sprint(err); (err == nil) != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("New with %s = %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// A site without passwords has our page as its own, and strangers come back to where they were going.
+func TestOurPageCanBeTheSitesOwn(t *testing.T) {
+	d := newDoor(t, func(_ *site, c *sallyport.Config) { c.Login = "/mfa/signin" })
+	h := d.owner("alice")
+	page := h.follow(h.get("/vault?a=b"))
+	if strings.Contains(page.body, "Sign in another way") {
+		t.Errorf("the page offers another way, and there is none:\n%s", text(page.body))
+	}
+	if a := h.press(page, h.sign); a.status != http.StatusSeeOther || a.next != "/vault?a=b" {
+		t.Fatalf("signing in = %d to %q\n%s", a.status, a.next, text(a.body))
+	}
+	h.mustBeIn("vault")
 }

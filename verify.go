@@ -121,7 +121,9 @@ func (g *Guard) ways(r *http.Request, c *caller) (*mfa.Account, []mfa.Factor, er
 	case len(list) == 0:
 		return acct, nil, denied("stuck")
 	}
-	c.NeedVerified = c.way.Verified || c.way.VerifiedIsTwo && len(g.helpful(g.engine.Choices(acct), c.way)) < c.way.Factors
+	if c.way.VerifiedIsTwo && len(g.helpful(g.engine.Choices(acct), c.way)) < c.way.Factors {
+		c.NeedVerified = true // nothing else is left to make up the number
+	}
 	return acct, list, nil
 }
 

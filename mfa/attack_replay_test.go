@@ -87,9 +87,12 @@ func TestWA1_OneRegistrationIsStoredOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, visit := range map[string]mfa.Visit{"as before": v, "with the new proof": {User: v.User, Assurance: done.Assurance}} {
+	proved := v
+	proved.Assurance = done.Assurance
+	for name, visit := range map[string]mfa.Visit{"as before": v, "with the new proof": proved} {
 		for _, device := range []string{"key", "other"} {
-			if _, err := d.FinishEnroll(t.Context(), visit, mfa.MethodPasskey, b.Ticket, tokenAnswer(device, b), ""); err == nil {
+			answer := tokenAnswer(device, b)
+			if _, err := d.FinishEnroll(t.Context(), visit, mfa.MethodPasskey, b.Ticket, answer, ""); err == nil {
 				t.Errorf("the registration was completed again %s by %s", name, device)
 			}
 		}

@@ -298,7 +298,7 @@ func TestFiveWrongConfirmationsEndAnEnrollmentAndCostNoBudget(t *testing.T) {
 	}
 	acct := d.Kept("alice")
 	if acct.Enrolled() || acct.Lanes[mfa.UnknownLane].Row != 0 || len(acct.Lanes[mfa.UnknownLane].Days) != 0 {
-		t.Errorf("the account holds %d factors and the lane %+v, want nothing", len(acct.Factors), acct.Lanes[mfa.UnknownLane])
+		t.Errorf("the account holds %d factors and the lanes are %+v, want nothing", len(acct.Factors), acct.Lanes)
 	}
 	d.Enroll(&v)
 }

@@ -107,7 +107,9 @@ func TestTheLaneIsThatOfTheBrowser(t *testing.T) {
 		{"a browser that has never proved a factor", func(_, _ time.Time) time.Time { return time.Time{} }, mfa.UnknownLane},
 		{"one that has just proved one", func(_, now time.Time) time.Time { return now }, mfa.KnownLane},
 		{"one that proved one when the account began", func(since, _ time.Time) time.Time { return since }, mfa.KnownLane},
-		{"one that proved one before", func(since, _ time.Time) time.Time { return since.Add(-time.Microsecond) }, mfa.UnknownLane},
+		{"one that proved one before", func(since, _ time.Time) time.Time {
+			return since.Add(-time.Microsecond)
+		}, mfa.UnknownLane},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := enginetest.New(t, mfa.NewMemory())
@@ -199,7 +201,8 @@ func TestAHundredWrongAnswersInARowStopAFactorAndTell(t *testing.T) {
 	}
 	f, _ := d.Kept("alice").Factor(app.FactorID)
 	if judged != mfa.MaxWrong || f.Off != mfa.StoppedByGuesses || f.Wrong != mfa.MaxWrong {
-		t.Errorf("%d were judged, and the factor is off by %v; want %d and %v", judged, f.Off, mfa.MaxWrong, mfa.StoppedByGuesses)
+		t.Errorf("%d were judged, and the factor is off by %v; want %d and %v",
+			judged, f.Off, mfa.MaxWrong, mfa.StoppedByGuesses)
 	}
 	if n := d.Count("alice", mfa.FactorStopped); n != 1 {
 		t.Errorf("it is told %d times, want once", n)

@@ -7,7 +7,8 @@ import (
 
 // Turn changes an account in ways for which the engine has no words of its own, as support and imports do.
 func (e *Engine) Turn(ctx context.Context, userID string, change func(*Account)) error {
-	_, err := e.act(ctx, Visit{User: User{ID: userID}}, "turned", "", "test", func(acct *Account, _ time.Time) { change(acct) })
+	v := Visit{User: User{ID: userID}}
+	_, err := e.act(ctx, v, "turned", "", "test", func(acct *Account, _ time.Time) { change(acct) })
 	return err
 }
 

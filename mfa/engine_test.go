@@ -145,11 +145,12 @@ func TestAnAssuranceOpensForItsUserLoginAndOriginOnly(t *testing.T) {
 	bob, other, nameless := d.SignIn("bob").User, d.SignIn("alice").User, v.User
 	bob.Session, nameless.Session = v.User.Session, ""
 	foreign := d.Beside(d.Store, func(c *mfa.EngineConfig) { c.Origin = "https://example.net" })
+	stranger := enginetest.New(t, d.Store)
 	ticket := d.Began(v, mfa.MethodTOTP).Ticket
 	for name, a := range map[string]mfa.Assurance{
 		"another user of the same session": d.OpenAssurance(bob, sealed), "another login": d.OpenAssurance(other, sealed),
 		"a login without a name": d.OpenAssurance(nameless, sealed), "nobody": d.OpenAssurance(mfa.User{}, sealed),
-		"another origin": foreign.OpenAssurance(v.User, sealed), "another site": enginetest.New(t, d.Store).OpenAssurance(v.User, sealed),
+		"another origin": foreign.OpenAssurance(v.User, sealed), "another ring": stranger.OpenAssurance(v.User, sealed),
 		"a ticket in its place": d.OpenAssurance(v.User, ticket), "nothing in its place": d.OpenAssurance(v.User, ""),
 		"a cut one": d.OpenAssurance(v.User, sealed[:len(sealed)-4]),
 	} {

@@ -81,7 +81,8 @@ func TestEventsAreNumberedWithoutGapsAndAuthentic(t *testing.T) {
 		}
 		actor := map[bool]string{true: "support", false: "alice"}[ev.Kind == mfa.Unlocked || ev.Kind == mfa.Erased]
 		if ev.Actor != actor || ev.UserID != "alice" || ev.At.IsZero() {
-			t.Errorf("event %d (%s) is of %q by %q at %v, want alice by %q", ev.Number, ev.Kind, ev.UserID, ev.Actor, ev.At, actor)
+			t.Errorf("event %d (%s) is of %q by %q at %v, want alice by %q",
+				ev.Number, ev.Kind, ev.UserID, ev.Actor, ev.At, actor)
 		}
 	}
 	for _, kind := range []mfa.Kind{
@@ -224,7 +225,8 @@ func encodings(secret []byte) []string {
 	padded := base32.StdEncoding.EncodeToString(secret)
 	plain := strings.TrimRight(padded, "=")
 	return []string{
-		string(secret), plain, strings.ToLower(plain), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)),
+		string(secret), plain, strings.ToLower(plain),
+		hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)),
 		base64.RawStdEncoding.EncodeToString(secret), base64.RawURLEncoding.EncodeToString(secret),
 	}
 }

@@ -279,7 +279,7 @@ func TestRenamePreferPauseResumeAndRemove(t *testing.T) {
 	}
 }
 
-// A factor that its owner has put to rest does not come back to life, and one that support has stopped is not the owner's.
+// What support or wrong guesses have stopped is not the owner's to start again.
 func TestResumeDoesNotUndoWhatSupportOrGuessesDid(t *testing.T) {
 	d := enginetest.New(t, mfa.NewMemory())
 	v := d.SignIn("alice")
@@ -299,6 +299,8 @@ func TestWhatWouldLockTheOwnerOutIsRefused(t *testing.T) {
 		return func(acct *mfa.Account) { acct.Factors[i].Off = off }
 	}
 	none := func(*mfa.Account) {}
+	managed := func(acct *mfa.Account) { acct.Factors[0].Managed = true }
+	const last = mfa.WhyLastFactor
 	for _, c := range []struct {
 		name      string
 		apps      int
@@ -309,19 +311,19 @@ func TestWhatWouldLockTheOwnerOutIsRefused(t *testing.T) {
 		remove    mfa.Why
 		remaining int // after the removal
 	}{
-		{"the only factor", 1, false, none, 0, mfa.WhyLastFactor, "", 0},
-		{"the only factor besides recovery codes", 1, true, none, 0, mfa.WhyLastFactor, "", 0},
+		{"the only factor", 1, false, none, 0, last, "", 0},
+		{"the only factor besides recovery codes", 1, true, none, 0, last, "", 0},
 		{"recovery codes beside a factor in use", 1, true, none, 1, "", "", 1},
 		{"one of two", 2, false, none, 0, "", "", 1},
-		{"one of two while the other is paused", 2, false, stop(1, mfa.Paused), 0, mfa.WhyLastFactor, mfa.WhyLastFactor, 0},
-		{"one of two while the other is stopped", 2, true, stop(1, mfa.StoppedByGuesses), 0, mfa.WhyLastFactor, mfa.WhyLastFactor, 0},
+		{"one of two while the other is paused", 2, false, stop(1, mfa.Paused), 0, last, last, 0},
+		{"one of two while the other is stopped", 2, true, stop(1, mfa.StoppedByGuesses), 0, last, last, 0},
 		{"the one of two that is out of use", 2, false, stop(1, mfa.Paused), 1, "", "", 1},
-		{"recovery codes while the factor is stopped", 1, true, stop(0, mfa.StoppedByGuesses), 1, mfa.WhyLastFactor, mfa.WhyLastFactor, 0},
+		{"recovery codes while the factor is stopped", 1, true, stop(0, mfa.StoppedByGuesses), 1, last, last, 0},
 		{"the stopped factor beside recovery codes", 1, true, stop(0, mfa.StoppedByGuesses), 0, "", "", 0},
-		{"a factor of the organization", 2, false, func(acct *mfa.Account) { acct.Factors[0].Managed = true }, 0, mfa.WhyManaged, mfa.WhyManaged, 0},
+		{"a factor of the organization", 2, false, managed, 0, mfa.WhyManaged, mfa.WhyManaged, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			try := func(change func(d *enginetest.Desk, v mfa.Visit, id string) (mfa.Done, error)) (*enginetest.Desk, mfa.Done, error) {
+			try := func(change factorChange) (*enginetest.Desk, mfa.Done, error) {
 				d := enginetest.New(t, mfa.NewMemory())
 				v := d.SignIn("alice")
 				for range c.apps {
@@ -335,13 +337,13 @@ func TestWhatWouldLockTheOwnerOutIsRefused(t *testing.T) {
 				if c.recovery {
 					d.Prove(&v, mfa.MethodRecovery, codes[0])
 				}
-				done, err := change(d, v, d.Kept("alice").Factors[c.pick].ID)
+				done, err := change.run(d, v, d.Kept("alice").Factors[c.pick].ID)
 				return d, done, err
 			}
-			if _, _, err := try(gatedChanges[0].run); enginetest.Why(err) != c.pause {
+			if _, _, err := try(gatedChanges[0]); enginetest.Why(err) != c.pause {
 				t.Errorf("Pause = %v, want %q", err, c.pause)
 			}
-			d, done, err := try(gatedChanges[2].run)
+			d, done, err := try(gatedChanges[2])
 			if enginetest.Why(err) != c.remove {
 				t.Errorf("Remove = %v, want %q", err, c.remove)
 			}
@@ -433,7 +435,9 @@ func TestAPassOpensEnrollmentAndNothingElse(t *testing.T) {
 	_, err := d.BeginEnroll(t.Context(), fresh, mfa.MethodTOTP)
 	enginetest.Refused(t, "enrolling without the pass", err, mfa.WhyMustVerify)
 	proveToken(d, &fresh, mfa.MethodPass, "pass")
-	for name, p := range map[string]mfa.Policy{"the zero policy": {}, "the weakest": {Min: mfa.Sent}, "one factor": {Factors: 1}} {
+	for name, p := range map[string]mfa.Policy{
+		"the zero policy": {}, "the weakest": {Min: mfa.Sent}, "one factor": {Factors: 1},
+	} {
 		if got := d.Action(p, fresh); got != mfa.Enroll {
 			t.Errorf("with a pass proved %s = %v, want %v", name, got, mfa.Enroll)
 		}

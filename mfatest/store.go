@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -40,11 +41,15 @@ type storeTest struct {
 	run  func(*testing.T, storeUnderTest)
 }
 
-// racers is how many goroutines meet at a barrier, rounds how often.
-const (
-	racers = 64
-	rounds = 4
-)
+// racers is how many goroutines meet at a barrier, rounds how often. SALLYPORT_TEST_FULL makes both larger.
+var racers, rounds = size(24, 64), size(2, 8)
+
+func size(small, large int) int {
+	if os.Getenv("SALLYPORT_TEST_FULL") != "" {
+		return large
+	}
+	return small
+}
 
 // patience is how long a test waits for a store that hangs.
 const patience = time.Minute

@@ -62,7 +62,7 @@ func (m *model) save(r mfa.Record, events []mfa.Event) error {
 func walk(t *testing.T, s storeUnderTest, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	m := &model{map[string]mfa.Record{}, map[string]mfa.Event{}}
-	for step := range 200 {
+	for step := range size(100, 400) {
 		r, events := m.randomSave(random, step)
 		want := m.save(r, events)
 		got := s.Save(t.Context(), r, events)

@@ -88,7 +88,7 @@ func (s *Store) trySave(ctx context.Context) error {
 		return err
 	}
 	const id = "~check"
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		trial := saving{q, tx, mfa.Record{UserID: id, Keys: []string{id}}, []mfa.Event{{ID: id}}}
 		if err := trial.run(ctx); err != nil {
 			return err

@@ -38,7 +38,7 @@ type traits struct {
 	numbered   bool           // placeholders are $1, $2, ...
 	skipExists string         // ends an INSERT that leaves an existing row as it is and then counts none
 	options    *sql.TxOptions // of a save
-	oneWriter  bool           // saves of one Store take turns
+	oneWriter  bool           // saves of one Store form groups
 
 	begin, alone string // begin a transaction that changes the schema, and keep other processes from doing so
 

@@ -16,18 +16,18 @@
 //
 // # How a save works
 //
-// A save is one transaction. Its first statement is a conditional INSERT or UPDATE of the account's row, and the number
-// of rows that it changed is the verdict: nothing is read first. The row then stays locked until the end, so that
-// the account's keys belong to this save alone; keys of other accounts are met in the order of their bytes, so that no
-// two saves wait for each other. Each key is one row under a unique index, and so is each event.
+// A save is one transaction, or a part of one that can be taken back alone. Its first statement is a conditional INSERT
+// or UPDATE of the account's row, and the number of rows that it changed is the verdict: nothing is read first. The row
+// then stays locked until the end, so that the account's keys belong to this save alone; keys of other accounts are met
+// in the order of their bytes, so that no two saves wait for each other. Each key is one row under a unique index, and
+// so is each event.
 //
 // # SQLite
 //
 // SQLiteDSN returns what modernc.org/sqlite needs: WAL, synchronous=FULL, a busy timeout, and transactions that begin
 // IMMEDIATE. With another driver set the same in its own words; Store.Check refuses a database that would lose writes.
-// The saves of one Store take turns, so they do not fight for the file; several processes on one machine may share it.
-// A save that waits for another process cannot be interrupted before the busy timeout is over. Never put
-// the file on a network file system.
+// The saves of one Store do not fight for the file: those that come while a commit is on its way to the disk share the
+// next one. Several processes on one machine may share the file. Never put it on a network file system.
 //
 // # PostgreSQL
 //

@@ -25,7 +25,7 @@ func (s *Store) Save(ctx context.Context, r mfa.Record, events []mfa.Event) erro
 	if r.UserID == "" && len(events) == 0 {
 		return ctx.Err()
 	}
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return saving{q, tx, r, events}.run(ctx)
 	})
 }
@@ -33,16 +33,11 @@ func (s *Store) Save(ctx context.Context, r mfa.Record, events []mfa.Event) erro
 // tries is how often a transaction is run that the server ended for the sake of another one.
 const tries = 4
 
-// write runs do in a transaction of its own and returns when it is durable. It is the only place that knows how
-// writers wait for each other.
-func (s *Store) write(ctx context.Context, do func(*sql.Tx) error) error {
-	if s.turn != nil {
-		select {
-		case s.turn <- struct{}{}:
-			defer func() { <-s.turn }()
-		case <-ctx.Done():
-			return fmt.Errorf("waiting to save: %w", ctx.Err())
-		}
+// write runs do in a transaction and returns when it is durable. It is the only place that knows how writers wait for
+// each other.
+func (s *Store) write(ctx context.Context, do work) error {
+	if s.group != nil {
+		return s.join(ctx, do)
 	}
 	for try := 1; ; try++ {
 		err := s.transact(ctx, do)
@@ -52,12 +47,12 @@ func (s *Store) write(ctx context.Context, do func(*sql.Tx) error) error {
 	}
 }
 
-func (s *Store) transact(ctx context.Context, do func(*sql.Tx) error) error {
+func (s *Store) transact(ctx context.Context, do work) error {
 	tx, err := s.db.BeginTx(ctx, s.traits.options)
 	if err != nil {
 		return fmt.Errorf("beginning to save: %w", err)
 	}
-	if err := do(tx); err != nil {
+	if err := do(ctx, tx); err != nil {
 		return errors.Join(err, rollback(tx))
 	}
 	if err := tx.Commit(); err != nil {

@@ -40,7 +40,8 @@ func TestWhatWasSavedIsThereAfterReopening(t *testing.T) {
 	})
 }
 
-// TestAcknowledgedSavesOutliveTheProcess ends a process that saves, without a warning, and reads what it has left.
+// TestAcknowledgedSavesOutliveTheProcess ends a process that saves for several users at once, without a warning, and
+// reads what it has left.
 func TestAcknowledgedSavesOutliveTheProcess(t *testing.T) {
 	const variable = "SALLYPORT_TEST_SAVE_INTO"
 	if path := os.Getenv(variable); path != "" {
@@ -58,36 +59,52 @@ func TestAcknowledgedSavesOutliveTheProcess(t *testing.T) {
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var acknowledged int64
-	for acknowledged < 20 {
-		if _, err := fmt.Fscanln(out, &acknowledged); err != nil {
+	acknowledged := map[string]int64{}
+	for len(acknowledged) < savers || acknowledged["user0"] < 20 {
+		var user string
+		var version int64
+		if _, err := fmt.Fscanln(out, &user, &version); err != nil {
 			t.Fatalf("reading what the process acknowledged: %v", err)
 		}
+		acknowledged[user] = version
 	}
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	child.Wait()
 	s := newStore(t, open(t, "sqlite", sqlstore.SQLiteDSN(path)), sqlstore.SQLite)
-	r, err := s.Load(t.Context(), "alice")
-	if err != nil || r.Version < acknowledged {
-		t.Fatalf("Load = version %d, %v; want at least %d, which was acknowledged", r.Version, err, acknowledged)
-	}
-	events, err := s.Events(t.Context(), "alice", mfa.Event{}, 1_000_000)
-	if err != nil || int64(len(events)) != r.Version {
-		t.Errorf("%d events, %v; want one for each of %d saves", len(events), err, r.Version)
+	for user, version := range acknowledged {
+		r, err := s.Load(t.Context(), user)
+		if err != nil || r.Version < version {
+			t.Fatalf("Load = version %d, %v; want at least %d, which was acknowledged", r.Version, err, version)
+		}
+		events, err := s.Events(t.Context(), user, mfa.Event{}, 1_000_000)
+		if err != nil || int64(len(events)) != r.Version {
+			t.Errorf("%d events, %v; want one for each of %d saves", len(events), err, r.Version)
+		}
 	}
 }
 
+// savers is for how many users the process saves at once.
+const savers = 4
+
 func saveUntilKilled(t *testing.T, path string) {
 	s := newStore(t, open(t, "sqlite", sqlstore.SQLiteDSN(path)), sqlstore.SQLite)
-	for version := int64(0); ; version++ {
-		ev := mfa.Event{ID: fmt.Sprint("e", version), UserID: "alice", Number: uint64(version) + 1}
-		if err := s.Save(t.Context(), mfa.Record{UserID: "alice", Version: version}, []mfa.Event{ev}); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Println(version + 1)
+	var group sync.WaitGroup
+	for i := range savers {
+		user := fmt.Sprint("user", i)
+		group.Go(func() {
+			for version := int64(0); ; version++ {
+				ev := mfa.Event{ID: fmt.Sprint(user, ".", version), UserID: user, Number: uint64(version) + 1}
+				if err := s.Save(t.Context(), mfa.Record{UserID: user, Version: version}, []mfa.Event{ev}); err != nil {
+					t.Errorf("Save = %v, want no error", err)
+					return
+				}
+				fmt.Println(user, version+1)
+			}
+		})
 	}
+	group.Wait()
 }
 
 // A server that begins transactions as SERIALIZABLE must not make conflicts into other errors.

@@ -19,7 +19,7 @@ type Store struct {
 	db       *sql.DB
 	traits   traits
 	accepted map[Risk]bool
-	turn     chan struct{} // held by the one who writes; nil: everybody may
+	group    *group // nil: each save has a transaction of its own
 
 	preparing sync.Mutex
 	prepared  atomic.Pointer[statements]
@@ -45,7 +45,7 @@ func New(db *sql.DB, d Dialect) *Store {
 	}
 	s := &Store{db: db, traits: traits, accepted: map[Risk]bool{}}
 	if traits.oneWriter {
-		s.turn = make(chan struct{}, 1)
+		s.group = &group{}
 	}
 	return s
 }

@@ -46,8 +46,12 @@ func TestASecondSignInIsAskedForTheCodeOfTheApp(t *testing.T) {
 	if status, next := other.get("/account"); status != http.StatusSeeOther || !strings.HasPrefix(next, "/mfa/verify") {
 		t.Fatalf("the account = %d to %q, want 303 to /mfa/verify", status, next)
 	}
-	if status := other.prove("000000"); status == http.StatusOK && code(secret, 0) != "000000" && code(secret, 1) != "000000" {
-		t.Fatal("a wrong code is accepted")
+	wrong := "000000"
+	if code(secret, 0) == wrong || code(secret, 1) == wrong || code(secret, 2) == wrong {
+		wrong = "111111"
+	}
+	if status := other.prove(wrong); status != http.StatusUnprocessableEntity {
+		t.Fatalf("a wrong code = %d, want 422", status)
 	}
 	if status := other.prove(code(secret, 1)); status != http.StatusOK {
 		t.Fatalf("the code of the app = %d, want 200", status)

@@ -1,7 +1,6 @@
 package enginetest
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -13,8 +12,8 @@ import (
 // racers is how many goroutines a barrier releases at once.
 const racers = 64
 
-// Races checks what may happen once happens once, whoever asks at the same moment, over several nodes. It calls open for
-// each of its tests, which must return views of one empty store, a node for each.
+// Races checks that what may happen once happens once, whoever asks at the same moment, over several nodes. It calls
+// open for each of its tests, which must return views of one empty store, one for each node.
 func Races(t *testing.T, rounds int, open func(t *testing.T) []mfa.Store) {
 	t.Helper()
 	for _, race := range []struct {
@@ -238,7 +237,7 @@ func manyGuesses(s *site) {
 	codes := app.Wrong(guesses)
 	codes[rand.N(guesses)] = app.Code()
 	won := s.winners(guesses, func(i int) (mfa.Done, error) {
-		return s.node(i).FinishVerify(context.WithoutCancel(s.Context()), visits[i], mfa.MethodTOTP, tickets[i], []byte(codes[i]))
+		return s.node(i).FinishVerify(s.Context(), visits[i], mfa.MethodTOTP, tickets[i], []byte(codes[i]))
 	})
 	wrong, right := s.node(0).Count(userID, mfa.WrongAnswer), s.node(0).Count(userID, mfa.Proved)
 	if most := mfa.FreeTries * (1 + right); right != won || won > 1 || wrong > most || wrong == 0 {

@@ -90,7 +90,7 @@ func required(t *testing.T, dir string) []string {
 	return paths
 }
 
-// fromNPM returns what the browser tests fetch from npm. Nothing of it is part of the product, so there is nothing else.
+// fromNPM returns what the browser tests fetch from npm. Nothing else comes from there.
 func fromNPM(t *testing.T) []string {
 	t.Helper()
 	var manifest struct {

@@ -21,8 +21,8 @@ func TestStrangersAreSentToSignIn(t *testing.T) {
 			t.Errorf("GET /%s = %d to %q, want 303 to %s", name, a.status, a.next, want)
 		}
 		a := b.do("GET", "/"+name, "", asJSON)
-		if a.status != http.StatusUnauthorized || !strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json") {
-			t.Errorf("GET /%s as JSON = %d %s, want a problem of 401", name, a.status, a.header.Get("Content-Type"))
+		if kind := a.header.Get("Content-Type"); a.status != http.StatusUnauthorized || kind != "application/problem+json" {
+			t.Errorf("GET /%s as JSON = %d %s, want a problem of 401", name, a.status, kind)
 		}
 	}
 }
