@@ -122,7 +122,7 @@ func TestBOMB1_OversizedAndHostileBodiesAreRefusedCheaply(t *testing.T) {
 			if a.status < 400 || a.status > 499 {
 				t.Errorf("%s to %s = %d, want 4xx", name, path, a.status)
 			}
-			if took := time.Since(began); took > 5*time.Second { // a second, on a machine that does nothing else
+			if took := time.Since(began); took > 10*time.Second { // a second, on a machine that does nothing else
 				t.Errorf("%s to %s took %v", name, path, took)
 			}
 		}
@@ -198,7 +198,7 @@ func TestBOMB1_ManyAndLargeHeaders(t *testing.T) {
 		if strings.Contains(a.body, "canary:account:alice") || a.status >= 500 {
 			t.Errorf("%s = %d, want no page of alice", name, a.status)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
 	}

@@ -360,3 +360,56 @@ func TestAnotherFactorDoesNotOpenWhatAsksForAPasskey(t *testing.T) {
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// Without JavaScript a page says so and leads on; a form that is sent all the same is told, and costs nothing.
+func TestAPageWithoutScriptsOffersAnotherWay(t *testing.T) {
+	s := newPasskeySite(t)
+	h := s.holder("alice")
+	h.enroll()
+	other := h.again("alice")
+	page := other.get("/mfa/verify/passkey")
+	for range 2 {
+		if !strings.Contains(page.body, "<noscript>") || !strings.Contains(page.body, `href="/mfa/verify?choose=1`) {
+			t.Fatalf("the page does not offer another way:\n%s", text(page.body))
+		}
+		page = other.post("/mfa/verify/passkey", url.Values{"ticket": {found(ticketField, page.body)}, "answer": {""}})
+		if page.status != http.StatusUnprocessableEntity {
+			t.Fatalf("an empty answer = %d, want 422", page.status)
+		}
+	}
+	device := other.holding(h.device)
+	if a := device.press(page, device.sign); a.status != http.StatusSeeOther {
+		t.Errorf("the passkey afterwards = %d\n%s", a.status, text(a.body))
+	}
+}
+
+// Who has a passkey changes factors with it, not with a code that can be phished.
+func TestSTEP2_FactorsAreChangedByTheStrongest(t *testing.T) {
+	s := newPasskeySite(t)
+	h := s.holder("alice")
+	h.enroll()
+	s.advance(time.Hour)
+	other := h.again("alice")
+	if a := other.fill(other.get("/mfa/verify/totp"), other.code(0)); a.status != http.StatusSeeOther {
+		t.Fatalf("the right code = %d\n%s", a.status, text(a.body))
+	}
+	other.mustBeIn("account")
+	for _, place := range []string{"/mfa/enroll/totp", "/mfa/enroll/passkey", "/mfa/enroll/recovery"} {
+		if a := other.get(place); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/verify") {
+			t.Errorf("GET %s = %d to %q, want a proof first", place, a.status, a.next)
+		}
+	}
+	_, doc := other.call("GET", "/mfa/", nil)
+	id := doc["factors"].([]any)[0].(map[string]any)["id"].(string)
+	for _, change := range []string{"pause", "remove"} {
+		a, problem := other.call("POST", "/mfa/factors/"+id+"/"+change, nil)
+		if methods := mustJSON(t, problem["methods"]); a.status != http.StatusUnauthorized || strings.Contains(methods, "totp") {
+			t.Errorf("%s = %d %s, want 401 without the app among the methods", change, a.status, a.body)
+		}
+	}
+	device := other.holding(h.device)
+	device.prove()
+	if a, _ := device.call("POST", "/mfa/factors/"+id+"/pause", nil); a.status != http.StatusOK {
+		t.Errorf("pausing after the passkey = %d %s", a.status, a.body)
+	}
+}

@@ -277,14 +277,14 @@ func TestScriptSendsAFormOnce(t *testing.T) {
 	s, b := newSmall(t), newTab(t)
 	more := make(chan struct{})
 	answer := sync.OnceFunc(func() { close(more) })
-	t.Cleanup(answer) // or the server would wait for ever
+	t.Cleanup(answer)
 	s.takes("/slow", func(w http.ResponseWriter, body string) {
 		<-more
 		writePage(w, http.StatusOK, `<p id="thanks">Thanks</p>`)
 	})
 	s.page("/form", `<form method="post" action="/slow" data-sallyport-once><button id="go">Go</button></form>`)
 	b.open(s.url + "/form")
-	b.do(chromedp.DoubleClick(chromedp.CSS("#go")), chromedp.Click(chromedp.CSS("#go")))
+	b.doubleClick("#go")
 	answer()
 	b.until(`document.querySelector("#thanks")`)
 	if n := len(s.posted("/slow")); n != 1 {

@@ -15,6 +15,8 @@ type hands interface {
 	reach(b *tab, name string)
 	// use activates a link or button that leads on, and returns the status of the page that follows.
 	use(b *tab, name string) int
+	// press activates a link or button, and does not wait for what follows.
+	press(b *tab, name string)
 	// enter replaces what a field holds.
 	enter(b *tab, name, text string)
 }
@@ -43,6 +45,12 @@ func (m mouse) use(b *tab, name string) int {
 	b.t.Helper()
 	m.reach(b, name)
 	return b.follow("[data-test-here]")
+}
+
+func (m mouse) press(b *tab, name string) {
+	b.t.Helper()
+	m.reach(b, name)
+	b.click("[data-test-here]")
 }
 
 func (m mouse) enter(b *tab, name, text string) {
@@ -77,6 +85,12 @@ func (k keyboard) use(b *tab, name string) int {
 	b.t.Helper()
 	k.reach(b, name)
 	return b.leads(chromedp.KeyEvent(kb.Enter))
+}
+
+func (k keyboard) press(b *tab, name string) {
+	b.t.Helper()
+	k.reach(b, name)
+	b.press(kb.Enter)
 }
 
 func (k keyboard) enter(b *tab, name, text string) {

@@ -1,6 +1,10 @@
 package e2e_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
 
 func TestFactorsAreManaged(t *testing.T) {
 	eachWay(t, func(t *testing.T, h hands, scripts bool) {
@@ -10,55 +14,70 @@ func TestFactorsAreManaged(t *testing.T) {
 		v.open(v.d.url + "/mfa/")
 		v.use("Add: Authenticator app")
 		v.addApp("Old phone")
-		v.open(v.d.url + "/mfa/")
-
-		v.use("Rename Old phone")
-		v.enter("Name (optional)", `<b>"Drawer" phone</b>`)
-		v.use("Rename")
-		v.says(`<b>"Drawer" phone</b>`)
-		v.apps[`<b>"Drawer" phone</b>`] = v.apps["Old phone"]
-
-		v.use("Ask for Phone first")
-		v.says("Asked for first")
-		v.signOut()
-		v.signIn()
-		v.enter("Code from Phone", v.code("Phone"))
-		v.use("Confirm")
-		v.isIn("account")
-
-		v.open(v.d.url + "/mfa/")
-		v.use("Pause Phone")
-		v.use("Pause it")
-		v.says("Paused by you")
-		v.signOut()
-		v.signIn()
-		v.enter(`Code from <b>"Drawer" phone</b>`, v.code("Old phone"))
-		v.use("Confirm")
-		v.isIn("account")
-
-		v.open(v.d.url + "/mfa/")
-		if status := v.refused(`Pause <b>"Drawer" phone</b>`, "Pause it"); status != 409 {
-			t.Errorf("pausing the last factor in use is answered %d, want 409", status)
-		}
-		v.open(v.d.url + "/mfa/")
-		v.use("Use Phone again")
-		v.use(`Remove <b>"Drawer" phone</b>`)
-		v.use("Cancel")
-		v.says("Drawer")
-		v.use(`Remove <b>"Drawer" phone</b>`)
-		v.use("Remove it")
-		if n := v.count(".factors > li"); n != 1 {
-			t.Errorf("%d factors are left, want 1: %s", n, v.where())
-		}
-		v.use("Remove Phone")
-		v.use("Remove it")
-		v.says("You have not added any yet.")
-		v.signOut()
-		v.signIn()
-		v.isIn("account")
+		v.renamesAndPrefers()
+		v.pausesAndResumes()
+		v.removesAll()
 		v.open(v.d.url + "/outbox")
 		v.says("a way to sign in was removed")
 	})
+}
+
+// drawer is a name that would be more than a name where it is not taken as text.
+const drawer = `<b>"Drawer" phone</b>`
+
+func (v *visitor) renamesAndPrefers() {
+	v.t.Helper()
+	v.open(v.d.url + "/mfa/")
+	v.use("Rename Old phone")
+	v.enter("Name", drawer)
+	v.use("Rename")
+	v.says(drawer)
+	v.apps[drawer] = v.apps["Old phone"]
+	v.use("Ask for it first: Phone")
+	v.says("Asked for first")
+	v.signOut()
+	v.signIn()
+	v.proves("Phone")
+	v.isIn("account")
+}
+
+// pausesAndResumes pauses the app that was proved: from then on that proves nothing, so the other one is asked for.
+func (v *visitor) pausesAndResumes() {
+	v.t.Helper()
+	v.open(v.d.url + "/mfa/")
+	v.use("Pause Phone")
+	v.use("Pause it")
+	v.proves(drawer)
+	v.says("Paused by you")
+	v.signOut()
+	v.signIn()
+	v.proves(drawer)
+	v.isIn("account")
+	v.open(v.d.url + "/mfa/")
+	if status := v.refused("Pause "+drawer, "Pause it"); status != 409 {
+		v.t.Errorf("pausing the last factor in use is answered %d, want 409", status)
+	}
+	v.open(v.d.url + "/mfa/")
+	v.use("Use it again: Phone")
+}
+
+func (v *visitor) removesAll() {
+	v.t.Helper()
+	v.use("Remove " + drawer)
+	v.use("Cancel")
+	v.says("Drawer")
+	v.use("Remove " + drawer)
+	v.use("Remove it")
+	v.proves("Phone")
+	if n := v.count(".factors > li"); n != 1 {
+		v.t.Errorf("%d factors are left, want 1: %s", n, v.where())
+	}
+	v.use("Remove Phone")
+	v.use("Remove it")
+	v.says("You have not added any yet.")
+	v.signOut()
+	v.signIn()
+	v.isIn("account")
 }
 
 // refused asks for a change that the site may refuse at once or when it is confirmed.
@@ -72,43 +91,75 @@ func (v *visitor) refused(link, button string) int {
 }
 
 func TestEndingOtherSessions(t *testing.T) {
-	v := startDemo(t).visitor(t, "carol", mouse{})
-	v.enrolled()
-	other := v.elsewhere()
-	other.signIn()
-	other.enter("Code from Phone", other.code("Phone"))
-	other.use("Confirm")
-	other.isIn("account")
+	eachWay(t, func(t *testing.T, h hands, scripts bool) {
+		v := startDemo(t).visitor(t, "carol", h)
+		v.scripts(scripts)
+		v.enrolled()
+		other := v.elsewhere()
+		other.signIn()
+		other.proves("Phone")
+		other.isIn("account")
 
-	v.open(v.d.url + "/mfa/")
-	v.use("End other sessions")
-	v.use("End other sessions")
-	v.open(v.d.url + "/account")
-	v.isIn("account")
-	other.open(v.d.url + "/account")
-	other.asks()
-	other.enter("Code from Phone", other.code("Phone"))
-	other.use("Confirm")
-	other.isIn("account")
+		v.open(v.d.url + "/mfa/")
+		v.use("End other sessions")
+		v.use("End other sessions")
+		v.open(v.d.url + "/account")
+		v.isIn("account")
+		other.open(v.d.url + "/account")
+		other.proves("Phone")
+		other.isIn("account")
+	})
 }
 
 // Whoever adds a first factor on the way to a page ends on that page.
 func TestTheWayBackIsKept(t *testing.T) {
-	v := startDemo(t).visitor(t, "sam", mouse{})
-	v.open(v.d.url + "/vault")
-	v.enter("Name", "sam")
-	v.enter("Password", "demo")
-	v.use("Sign in")
-	v.addApp("Phone")
-	v.keepCodes()
-	v.isIn("vault")
-	v.signOut()
-	v.open(v.d.url + "/vault")
-	v.enter("Name", "sam")
-	v.enter("Password", "demo")
-	v.use("Sign in")
-	v.asks()
-	v.enter("Code from Phone", v.code("Phone"))
-	v.use("Confirm")
-	v.isIn("vault")
+	eachWay(t, func(t *testing.T, h hands, scripts bool) {
+		v := startDemo(t).visitor(t, "sam", h)
+		v.scripts(scripts)
+		v.open(v.d.url + "/vault")
+		v.givesPassword()
+		v.says("Protect your account")
+		v.use("Authenticator app")
+		v.addApp("Phone")
+		v.keepCodes()
+		v.isIn("vault")
+		v.signOut()
+		v.open(v.d.url + "/vault")
+		v.givesPassword()
+		v.proves("Phone")
+		v.isIn("vault")
+	})
+}
+
+// A form that meets the door is not lost: the proof is given in another tab, then the form is sent again.
+func TestAFormThatMeetsTheDoorIsSentAgain(t *testing.T) {
+	eachWay(t, func(t *testing.T, h hands, scripts bool) {
+		v := startDemo(t).visitor(t, "alice", h)
+		v.scripts(scripts)
+		v.enrolled()
+		v.signOut()
+		v.signIn()
+		v.asks()
+		v.open(v.d.url + "/")
+		v.offersForm()
+		if status := v.use("Post a note"); status != 401 {
+			t.Errorf("the form is answered %d, want 401", status)
+		}
+		v.says("Leave this tab as it is")
+		beside := v.inTab(v.opens(func() { h.press(v.tab, "Confirm in a new tab") }))
+		beside.until(`document.readyState === "complete" && ` + named("Code from Phone"))
+		beside.proves("Phone")
+		beside.says("go back to the other one and reload it")
+		if status := v.leads(chromedp.Reload()); status != 404 { // the site has nothing that takes the form, and says so itself
+			t.Errorf("after the proof the form is answered %d, want the site's own 404", status)
+		}
+		v.says("there is no such page")
+	})
+}
+
+// offersForm puts a form of the site on the page, which has none of its own behind the door.
+func (v *visitor) offersForm() {
+	v.t.Helper()
+	eval[bool](v.tab, `{ const f = document.createElement("form"); f.method = "post"; f.action = "/note";
+f.append(document.createElement("button")); f.lastChild.textContent = "Post a note"; document.body.append(f) ?? true }`)
 }

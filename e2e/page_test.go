@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -37,18 +36,35 @@ type post struct{ path, body string }
 
 func newSmall(t testing.TB) *small {
 	t.Helper()
+	s, listener := newSmallSite(t)
+	s.url = fmt.Sprintf("http://localhost:%d", port(listener))
+	return s
+}
+
+func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+
+// newSmallSite starts a small site. Without wrappers of its listener it speaks http.
+func newSmallSite(t testing.TB, wrappers ...func(net.Listener) net.Listener) (*small, net.Listener) {
+	t.Helper()
 	script, err := os.ReadFile(scriptFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &small{t: t, mux: http.NewServeMux()}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("Cache-Control", "no-store")
 		s.mux.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	s.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	})}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrap := range wrappers {
+		listener = wrap(listener)
+	}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() }) // at once, whatever a browser or a handler is still waiting for
 	s.mux.HandleFunc("GET /auth/mfa/static/sallyport.0a1b2c.js", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 		w.Write(script)
@@ -57,7 +73,7 @@ func newSmall(t testing.TB) *small {
 		w.Header().Set("Content-Type", "image/svg+xml")
 		io.WriteString(w, `<svg xmlns="http://www.w3.org/2000/svg"/>`)
 	})
-	return s
+	return s, listener
 }
 
 // page serves a page with this body.

@@ -2,10 +2,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"flag"
 	"image"
+	"image/color"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +42,7 @@ func TestScreenshots(t *testing.T) {
 	draw := func(v *visitor, name string) {
 		t.Helper()
 		drawn = append(drawn, name)
-		keep(t, filepath.Join(shotsDir, name), v.shot())
+		keep(t, filepath.Join(shotsDir, name), small256(t, v.shot()))
 	}
 	walk(t, func(v *visitor, s state) {
 		for _, l := range s.shots {
@@ -72,6 +75,51 @@ func (b *tab) shot() []byte {
 	defer eval[bool](b, `window.unstill() ?? true`)
 	return get(b, chromedp.FullScreenshot(100))
 }
+
+// small256 reduces a picture to the 256 colors that it has most of, which is a third of the bytes and looks the same:
+// pages have few colors, and shades of them at the edges of letters.
+func small256(t testing.TB, picture []byte) []byte {
+	t.Helper()
+	full, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, often := full.Bounds(), map[color.RGBA]int{}
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			often[opaque(full.At(x, y))]++
+		}
+	}
+	colors := slices.SortedFunc(maps.Keys(often), func(a, b color.RGBA) int {
+		return cmp.Or(often[b]-often[a], cmp.Compare(value(a), value(b)))
+	})
+	var palette color.Palette
+	for _, c := range colors[:min(len(colors), 256)] {
+		palette = append(palette, c)
+	}
+	reduced, nearest := image.NewPaletted(r, palette), map[color.RGBA]uint8{}
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			c := opaque(full.At(x, y))
+			if _, known := nearest[c]; !known {
+				nearest[c] = uint8(palette.Index(c))
+			}
+			reduced.SetColorIndex(x, y, nearest[c])
+		}
+	}
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, reduced); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func opaque(c color.Color) color.RGBA {
+	r, g, b, _ := c.RGBA()
+	return color.RGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 255}
+}
+
+func value(c color.RGBA) int { return int(c.R)<<16 | int(c.G)<<8 | int(c.B) }
 
 // keep writes a picture unless the file shows the same.
 func keep(t testing.TB, path string, picture []byte) {

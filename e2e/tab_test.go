@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -28,13 +29,22 @@ type tab struct {
 	allow  []string // parts of faults that the test is about
 }
 
+// patience is how long a tab may be used. A test that takes longer fails and says what the tab shows.
+const patience = time.Minute
+
 // newTab opens a tab. When the test ends, so does the tab, and what the browser has complained about fails the test.
 func newTab(t testing.TB) *tab {
+	t.Helper()
+	return newTabFor(t, patience)
+}
+
+// newTabFor opens a tab for a test that has more to see.
+func newTabFor(t testing.TB, limit time.Duration) *tab {
 	t.Helper()
 	if browser == nil {
 		without(t, "Chromium is missing: apt-get install chromium")
 	}
-	limited, cancel := context.WithTimeout(browser, 90*time.Second)
+	limited, cancel := context.WithTimeout(browser, limit)
 	ctx, closeTab := chromedp.NewContext(limited, chromedp.WithNewBrowserContext())
 	b := &tab{t: t, ctx: ctx}
 	t.Cleanup(func() {
@@ -224,6 +234,20 @@ func (b *tab) fill(selector, text string) {
 	}
 }
 
+// doubleClick is two clicks as fast as they can be sent. The first may lead to another page: from then on the browser
+// answers no question about the present one until the next is there, so where to click is asked before.
+func (b *tab) doubleClick(selector string) {
+	b.t.Helper()
+	quoted, _ := json.Marshal(selector)
+	at := eval[[]float64](b, `(() => { const e = document.querySelector(`+string(quoted)+`);
+e.scrollIntoView({ block: "center" });
+const r = e.getBoundingClientRect();
+return [r.x + r.width / 2, r.y + r.height / 2]; })()`)
+	for n := range int64(2) {
+		b.do(chromedp.MouseClickXY(at[0], at[1], func(p *input.DispatchMouseEventParams) { p.ClickCount = n + 1 }))
+	}
+}
+
 // press types keys, wherever the focus is.
 func (b *tab) press(keys string) {
 	b.t.Helper()
@@ -263,6 +287,14 @@ func (b *tab) dark(on bool) {
 	}})
 }
 
+// forcedColors shows pages in few colors that their reader has chosen.
+func (b *tab) forcedColors() {
+	b.t.Helper()
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "forced-colors", Value: "active"}, {Name: "prefers-color-scheme", Value: "dark"},
+	}})
+}
+
 // scripts turns the pages' scripts on or off.
 func (b *tab) scripts(on bool) {
 	b.t.Helper()
@@ -278,7 +310,28 @@ func (b *tab) before(script string) {
 // beside opens another tab of the same browser profile.
 func (b *tab) beside() *tab {
 	b.t.Helper()
-	ctx, closeTab := chromedp.NewContext(b.ctx)
+	return b.sibling()
+}
+
+// opens runs what opens another tab, and returns that.
+func (b *tab) opens(action func()) *tab {
+	b.t.Helper()
+	mine := chromedp.FromContext(b.ctx)
+	action()
+	for {
+		list, err := chromedp.Targets(b.ctx)
+		b.must(err)
+		for _, info := range list {
+			if info.BrowserContextID == mine.BrowserContextID && info.TargetID != mine.Target.TargetID && info.Type == "page" {
+				return b.sibling(chromedp.WithTargetID(info.TargetID))
+			}
+		}
+	}
+}
+
+func (b *tab) sibling(options ...chromedp.ContextOption) *tab {
+	b.t.Helper()
+	ctx, closeTab := chromedp.NewContext(b.ctx, options...)
 	other := &tab{t: b.t, ctx: ctx}
 	b.t.Cleanup(func() {
 		other.report()

@@ -43,6 +43,13 @@ func (v *visitor) elsewhere() *visitor {
 	return &other
 }
 
+// inTab is the same person in another tab of the same browser.
+func (v *visitor) inTab(b *tab) *visitor {
+	other := *v
+	other.tab = b
+	return &other
+}
+
 func (v *visitor) use(name string) int {
 	v.t.Helper()
 	return v.hands.use(v.tab, name)
@@ -57,6 +64,12 @@ func (v *visitor) enter(field, text string) {
 func (v *visitor) signIn() {
 	v.t.Helper()
 	v.open(v.d.url + "/login")
+	v.givesPassword()
+}
+
+// givesPassword answers the site's sign-in page.
+func (v *visitor) givesPassword() {
+	v.t.Helper()
 	v.enter("Name", v.name)
 	v.enter("Password", "demo")
 	v.use("Sign in")
@@ -100,17 +113,33 @@ func (v *visitor) says(text string) {
 	}
 }
 
-// complains fails the test unless the page says what was wrong, in an alert that belongs to the field.
+// complains fails the test unless the page says what was wrong, in an alert that belongs to the field, which has the
+// focus, so that screen readers say both.
 func (v *visitor) complains(status int) {
 	v.t.Helper()
 	if status != 422 {
 		v.t.Errorf("the status is %d, want 422", status)
 	}
-	ok := eval[bool](v.tab, `(() => { const e = document.querySelector("[role=alert]"), f = document.querySelector("[aria-invalid=true]");
-return Boolean(e?.textContent.trim() && f?.getAttribute("aria-describedby").split(" ").includes(e.id) && document.title.startsWith("Error")); })()`)
-	if !ok {
-		v.t.Errorf("nothing says what was wrong: %s", v.where())
+	for what, expression := range map[string]string{
+		"an alert":                     `document.querySelector("[role=alert]")?.textContent.trim()`,
+		"a field that is marked":       `document.querySelector("[aria-invalid=true]")`,
+		"a field that names the alert": `document.querySelector("[aria-invalid=true]")?.getAttribute("aria-describedby").split(" ").includes(document.querySelector("[role=alert]").id)`,
+		"a title that says it first":   `document.title.startsWith("Error: ")`,
+		"a language":                   `document.documentElement.lang === "en"`,
+	} {
+		if !eval[bool](v.tab, "Boolean("+expression+")") {
+			v.t.Errorf("the page lacks %s: %s", what, v.where())
+		}
 	}
+	v.until(`document.activeElement === document.querySelector("[aria-invalid=true]")`) // once the page is drawn
+}
+
+// proves answers a page that asks for an app by its name.
+func (v *visitor) proves(name string) {
+	v.t.Helper()
+	v.asks()
+	v.enter("Code from "+name, v.code(name))
+	v.use("Confirm")
 }
 
 // scan reads the QR code on the page as a phone does.
@@ -161,6 +190,12 @@ func (v *visitor) enrolled() {
 func (v *visitor) code(label string) string {
 	v.t.Helper()
 	return totp(v.t, v.apps[label], v.d.advance(31*time.Second))
+}
+
+// codeNow is the code at this moment, which may be one that was used.
+func (v *visitor) codeNow(label string) string {
+	v.t.Helper()
+	return totp(v.t, v.apps[label], v.d.advance(0))
 }
 
 // wrong is a code that no app of the user shows for hours.

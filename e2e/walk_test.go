@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -40,6 +41,9 @@ func (b *tab) wear(l look) {
 func walk(t testing.TB, see func(v *visitor, s state)) {
 	t.Helper()
 	v := startDemo(t).visitor(t, "alice", mouse{})
+	v.tab = newTabFor(t, 4*time.Minute)
+	key := v.add(passkeys())
+	key.present(false)
 	at := func(name string, shots ...string) {
 		t.Helper()
 		s := state{name: name}
@@ -54,8 +58,9 @@ func walk(t testing.TB, see func(v *visitor, s state)) {
 	both := []string{"light", "dark.phone"}
 	walkSite(v, at)
 	walkEnrollment(v, at, both)
-	walkHome(v, at, both)
+	walkHome(v, at, both, key)
 	walkVerification(v, at, both)
+	walkWaiting(v, at, both)
 	walkProblems(v, at)
 }
 
@@ -71,19 +76,27 @@ func walkSite(v *visitor, at seer) {
 	v.enter("Name", "alice")
 	v.enter("Password", "wrong")
 	v.use("Sign in")
-	at("demo-login-wrong")
+	at("demo-login-wrong", "dark.phone")
 	v.signIn()
 	v.isIn("account")
 	at("demo-account", "light")
 	v.open(v.d.url + "/mfa/")
 	at("home-empty", "light")
-	v.open(v.d.url + "/payout")
-	at("problem-no-method", "light")
+	v.open(v.d.url + "/help")
+	at("demo-help")
 }
 
 func walkEnrollment(v *visitor, at seer, both []string) {
 	v.t.Helper()
+	v.open(v.d.url + "/payout")
+	at("enroll-passkey", both...)
+	eval[bool](v.tab, `navigator.credentials.create = async () => { throw new DOMException("", "NotAllowedError"); }; true`)
+	v.hands.press(v.tab, "Add a passkey")
+	v.until(`document.querySelector("[role=alert]")?.textContent`)
+	at("enroll-passkey-none", "light")
 	v.open(v.d.url + "/vault")
+	at("enroll", both...)
+	v.use("Authenticator app")
 	at("enroll-totp", both...)
 	v.enter("Name (optional)", "Work phone")
 	v.enter("Code from the app", "000000")
@@ -97,9 +110,11 @@ func walkEnrollment(v *visitor, at seer, both []string) {
 	v.keepCodes()
 	v.isIn("vault")
 	at("demo-vault")
+	v.open(v.d.url + "/outbox")
+	at("demo-outbox", "dark")
 }
 
-func walkHome(v *visitor, at seer, both []string) {
+func walkHome(v *visitor, at seer, both []string, key authenticator) {
 	v.t.Helper()
 	home := func() { v.t.Helper(); v.open(v.d.url + "/mfa/") }
 	home()
@@ -107,11 +122,18 @@ func walkHome(v *visitor, at seer, both []string) {
 	v.use("Pause it")
 	at("problem-last-factor", "light")
 	home()
+	v.use("Add: Passkey")
+	v.enter("Name (optional)", "Laptop")
+	key.present(true)
+	v.use("Add a passkey")
+	key.present(false)
+	home()
+	v.use("Ask for it first: Work phone")
+	at("home", both...)
 	v.use("Add: Authenticator app")
 	v.addApp("An old tablet that lies in the drawer of the desk at home, second from above")
 	home()
-	v.use("Ask for Work phone first")
-	at("home", both...)
+	at("home-long", "light.phone")
 	v.use("Rename Work phone")
 	at("rename", "light")
 	v.use("Cancel")
@@ -119,7 +141,7 @@ func walkHome(v *visitor, at seer, both []string) {
 	at("pause", "light")
 	v.use("Pause it")
 	at("home-paused", "dark")
-	v.use("Use An old tablet")
+	v.use("Use it again: An old tablet")
 	v.use("Remove An old tablet")
 	at("remove", "dark.phone")
 	v.use("Remove it")
@@ -130,8 +152,6 @@ func walkHome(v *visitor, at seer, both []string) {
 	at("enroll-recovery-replaces", "light")
 	v.open(v.d.url + "/mfa/status")
 	at("status")
-	v.open(v.d.url + "/outbox")
-	at("demo-outbox", "dark")
 }
 
 func walkVerification(v *visitor, at seer, both []string) {
@@ -145,6 +165,13 @@ func walkVerification(v *visitor, at seer, both []string) {
 	at("verify-totp-wrong", "light", "dark.phone")
 	v.use("Try another way")
 	at("choose", both...)
+	v.use("Laptop")
+	at("verify-passkey", both...)
+	eval[bool](v.tab, `navigator.credentials.get = async () => { throw new DOMException("", "NotAllowedError"); }; true`)
+	v.hands.press(v.tab, "Use your passkey")
+	v.until(`document.querySelector("[role=alert]")?.textContent`)
+	at("verify-passkey-none", "dark.phone")
+	v.use("Try another way")
 	v.use("Recovery codes")
 	at("verify-recovery", both...)
 	v.enter("Recovery code", "AAAAA")
@@ -153,10 +180,16 @@ func walkVerification(v *visitor, at seer, both []string) {
 	v.enter("Recovery code", v.spend())
 	v.use("Confirm")
 	at("recovered", both...)
+}
+
+func walkWaiting(v *visitor, at seer, both []string) {
+	v.t.Helper()
 	v.signOut()
+	v.open(v.d.url + "/mfa/signin")
+	at("signin", "light")
 	v.signIn()
-	eval[bool](v.tab, `{ const f = document.createElement("form"); f.method = "post"; f.action = "/notes"; f.id = "again";
-f.append(document.createElement("button")); f.lastChild.textContent = "Post a note"; document.body.append(f) ?? true }`)
+	v.open(v.d.url + "/")
+	v.offersForm()
 	v.use("Post a note")
 	at("again", "light")
 	v.open(v.d.url + "/mfa/confirmed")
@@ -198,5 +231,57 @@ func TestPagesAreAccessible(t *testing.T) {
 			v.accessible(name)
 			v.fits(name)
 		}
+		v.stands(s.name)
 	})
+}
+
+// stands fails the test where the page does not stand what its reader needs: twice the size on a usual screen, letters
+// of twice the size on a phone, nothing that moves.
+func (v *visitor) stands(name string) {
+	v.t.Helper()
+	v.size(640, 400)
+	v.fits(name + " zoomed to 200 percent")
+	v.size(360, 640)
+	eval[bool](v.tab, `document.documentElement.style.fontSize = "200%"; true`)
+	v.fits(name + " with letters of twice the size")
+	eval[bool](v.tab, `document.documentElement.style.fontSize = ""; true`)
+	moving := eval[[]string](v.tab, `[...document.querySelectorAll("*")].filter((e) => { const s = getComputedStyle(e);
+return s.animationName !== "none" || s.transitionDuration !== "0s"; }).map((e) => e.outerHTML.slice(0, 120))`)
+	if len(moving) > 0 {
+		v.t.Errorf("%s: moves, though its reader has asked for stillness: %v", name, moving)
+	}
+}
+
+// Whoever has chosen colors sees them everywhere, also in the lines of pictures, and still sees what is a button, a
+// field and an error.
+func TestPagesKeepTheColorsOfTheirReader(t *testing.T) {
+	v := startDemo(t).visitor(t, "alice", mouse{})
+	v.enrolled()
+	v.signOut()
+	v.signIn()
+	v.forcedColors()
+	v.enter("Code from Phone", v.wrong())
+	v.complains(v.use("Confirm"))
+	v.hasEdges("button", "input[type=text]", "[role=alert]")
+	v.use("Try another way")
+	v.hasEdges(".choices a")
+	strange := eval[[]string](v.tab, `(() => { const p = document.body.appendChild(document.createElement("p"));
+const system = ["CanvasText", "LinkText"].map((c) => { p.style.color = c; return getComputedStyle(p).color; });
+p.remove();
+return [...document.querySelectorAll(".icon")].map((e) => getComputedStyle(e).stroke).filter((c) => !system.includes(c)); })()`)
+	if v.count(".icon") < 3 || len(strange) > 0 {
+		t.Errorf("pictures are drawn in %v", strange)
+	}
+}
+
+// hasEdges fails the test unless the first element of each selector has a border that can be seen.
+func (v *visitor) hasEdges(selectors ...string) {
+	v.t.Helper()
+	for _, s := range selectors {
+		edge := eval[string](v.tab, `(({ borderInlineStartStyle, borderInlineStartWidth }) =>
+borderInlineStartStyle + " " + borderInlineStartWidth)(getComputedStyle(document.querySelector("`+s+`")))`)
+		if !strings.HasPrefix(edge, "solid ") || edge == "solid 0px" {
+			v.t.Errorf("the edge of %s is %s", s, edge)
+		}
+	}
 }

@@ -156,6 +156,20 @@ func TestATicketOpensNowhereElse(t *testing.T) {
 	}
 }
 
+// Else a name of a login that two users share would put the app of one into the account of the other.
+func TestAnEnrollmentThatAnotherUserHasBegunIsNotFinished(t *testing.T) {
+	d := enginetest.New(t, mfa.NewMemory())
+	alice, bob := d.SignIn("alice"), d.SignIn("bob")
+	bob.User.Session = alice.User.Session
+	b := d.BeganEnrollment(bob, mfa.MethodTOTP)
+	code := []byte(enginetest.NewApp(t, d.Clock, b.Prompt).Code())
+	_, err := d.FinishEnroll(t.Context(), alice, mfa.MethodTOTP, b.Ticket, code, "")
+	enginetest.Refused(t, "by alice", err, mfa.WhyNoTicket)
+	if _, err := d.FinishEnroll(t.Context(), bob, mfa.MethodTOTP, b.Ticket, code, ""); err != nil {
+		t.Errorf("by bob, who has begun it = %v, want no error", err)
+	}
+}
+
 func TestATicketEndsAfterTenMinutesAlsoThroughWrongAnswers(t *testing.T) {
 	d := enginetest.New(t, mfa.NewMemory())
 	v := d.SignIn("alice")

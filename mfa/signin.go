@@ -80,7 +80,8 @@ func (e *Engine) FinishSignIn(ctx context.Context, v Visit, method, ticketText s
 		case err != nil:
 			return ruling{}, fmt.Errorf("judging %s: %w", method, err)
 		}
-		return e.right(v, acct, t, f, out, now, &done)
+		a := answering{Visit: v, acct: acct, m: m, t: t, f: f, now: now, lane: v.lane(acct)}
+		return e.right(a, out, &done)
 	})
 	if err != nil {
 		return User{}, Done{}, err

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncbor"
+
 	"sallyport/mfatest"
 	"sallyport/passkey"
 )
@@ -415,6 +418,27 @@ func TestATT1_FormatsThatAreNotVerified(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ATT1: a list of statements each of which holds is a format that is not verified here.
+func TestATT1_CompoundOfStatementsThatHold(t *testing.T) {
+	a := attested(t, "packed-self", nil)
+	m := newMethod(t, direct)
+	newCeremonies(t, m).enrolled(a)
+	a.Credentials = nil
+	var sub mfatest.Map
+	a.Edit.Statement = func(s mfatest.Map) mfatest.Map { sub = mfatest.Map{"fmt", "packed", "attStmt", s}; return s }
+	a.Edit.Object = func(b []byte) []byte {
+		var object protocol.AttestationObject
+		if err := webauthncbor.Unmarshal(b, &object); err != nil {
+			t.Fatal(err)
+		}
+		return mfatest.EncodeCBOR(mfatest.Map{
+			"fmt", "compound", "attStmt", []any{sub, sub}, "authData", object.RawAuthData,
+		})
+	}
+	_, err := newCeremonies(t, m).enroll(a)
+	refused(t, "FinishEnroll", err)
 }
 
 // withFormat lets an attestation object of format none name another one, an empty one too.

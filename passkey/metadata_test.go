@@ -220,6 +220,19 @@ func TestModelsOfAuthenticators(t *testing.T) {
 	}
 }
 
+// A model that is known and not on the list is refused for that alone.
+func TestOnlyTheModelsOfTheListAreAccepted(t *testing.T) {
+	a, p := attested(t, "packed", nil), newPublisher(t, nil)
+	meta := p.load(t, issue{1, day(30), []any{entry(modelName, a.Attester)}})
+	newCeremonies(t, newMethod(t, judgedBy(meta, passkey.Models{Only: []string{modelName}}))).enrolled(a)
+	another := []string{"bb" + modelName[2:]}
+	a.Credentials = nil
+	_, err := newCeremonies(t, newMethod(t, judgedBy(meta, passkey.Models{Only: another}))).enroll(a)
+	refused(t, "FinishEnroll", err)
+	a.Credentials = nil
+	newCeremonies(t, newMethod(t, judgedBy(meta, passkey.Models{Not: another}))).enrolled(a)
+}
+
 // What was said about a model counts from its day on, and what is said to be broken does not become whole by a later
 // certificate.
 func TestStatusOfModels(t *testing.T) {
