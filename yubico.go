@@ -52,9 +52,10 @@ func (s YubicoServers) Validate(ctx context.Context, otp string) (uint32, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, yubicoTime)
 	defer cancel()
+	nonce := strings.ToLower(rand.Text()) // one for all: servers that know each other then tell a copy from a replay
 	verdicts := make(chan yubicoVerdict, len(urls))
 	for _, u := range urls {
-		go func() { verdicts <- s.ask(ctx, u, key, otp) }()
+		go func() { verdicts <- s.ask(ctx, u, key, otp, nonce) }()
 	}
 	var failed []error
 	for range urls {
@@ -72,8 +73,7 @@ type yubicoVerdict struct {
 	err     error
 }
 
-func (s YubicoServers) ask(ctx context.Context, server string, key []byte, otp string) yubicoVerdict {
-	nonce := strings.ToLower(rand.Text())
+func (s YubicoServers) ask(ctx context.Context, server string, key []byte, otp, nonce string) yubicoVerdict {
 	answer, err := s.get(ctx, server, url.Values{
 		"id": {s.ID}, "otp": {otp}, "nonce": {nonce}, "timestamp": {"1"}, "timeout": {strconv.Itoa(int(yubicoTime.Seconds()))},
 	}, key)

@@ -3,11 +3,9 @@ package courier
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,11 +27,11 @@ type GatewayConfig struct {
 	// Region is the country of numbers that users type in national form, as in "GB". "": they must type a "+".
 	Region string
 
-	// Countries lists whose numbers may be reached, as in {"GB", "IE"}. Nil: all, which invites whoever earns by
-	// messages to premium destinations.
+	// Countries lists whose numbers may be reached, as in {"GB", "IE"}. Nil: those of all countries, which invites
+	// whoever earns by messages to the dear ones.
 	Countries []string
 
-	// Client makes the requests. Nil: one with time-outs.
+	// Client makes the requests. Nil: one with time-outs. Redirects are not followed.
 	Client *http.Client
 }
 
@@ -47,52 +45,56 @@ var (
 	_ mfa.Courier = (*SMS)(nil)
 	_ mfa.Courier = (*Voice)(nil)
 	_ mfa.Grouper = (*SMS)(nil)
+	_ mfa.Grouper = (*Voice)(nil)
 )
 
 type gateway struct {
 	phone
-	c    GatewayConfig
-	base *url.URL
+	c      GatewayConfig
+	base   *url.URL
+	client *http.Client
 }
 
 // NewSMS checks the configuration, all mistakes at once, and connects to nobody.
 func NewSMS(c GatewayConfig) (*SMS, error) {
 	g, err := newGateway("SMS", c)
-	return &SMS{g}, err
+	if err != nil {
+		return nil, err
+	}
+	return &SMS{g}, nil
 }
 
 // NewVoice checks the configuration, all mistakes at once, and connects to nobody.
 func NewVoice(c GatewayConfig) (*Voice, error) {
 	g, err := newGateway("Voice", c)
-	return &Voice{g}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Voice{g}, nil
 }
 
 func newGateway(kind string, c GatewayConfig) (gateway, error) {
-	if c.BaseURL == "" {
-		c.BaseURL = "https://api.twilio.com"
-	}
 	var mistakes []error
-	base, err := url.Parse(c.BaseURL)
-	if err != nil || base.Host == "" || base.Scheme != "https" && !isLoopback(base) {
-		mistakes = append(mistakes, fmt.Errorf("BaseURL is %q: give an https URL", c.BaseURL))
+	base, err := url.Parse(cmp.Or(c.BaseURL, "https://api.twilio.com"))
+	if err != nil || base.Host == "" || base.User != nil || base.Scheme != "https" && !isLoopback(base) {
+		mistakes = append(mistakes, errors.New("BaseURL is not an https URL without a password in it"))
 	}
 	for _, field := range [...]struct{ name, value string }{{"Account", c.Account}, {"Token", c.Token}, {"From", c.From}} {
 		if field.value == "" {
 			mistakes = append(mistakes, fmt.Errorf("%s is empty: the gateway gives you one", field.name))
 		}
 	}
-	for _, country := range append([]string{c.Region}, c.Countries...) {
-		if country != "" && len(country) != 2 {
-			mistakes = append(mistakes, fmt.Errorf("the country %q is not two letters, as in GB", country))
-		}
+	if c.Account != url.PathEscape(c.Account) || strings.Trim(c.Account, ".") == "" && c.Account != "" {
+		mistakes = append(mistakes, errors.New("Account holds what cannot stand in a path"))
+	}
+	numbers, err := newPhone(c.Region, c.Countries)
+	if err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if err := errors.Join(mistakes...); err != nil {
 		return gateway{}, fmt.Errorf("courier: %s: %w", kind, err)
 	}
-	if c.Client == nil {
-		c.Client = &http.Client{Timeout: tryTime}
-	}
-	return gateway{phone{strings.ToUpper(c.Region), c.Countries}, c, base}, nil
+	return gateway{numbers, c, base, ownClient(c.Client)}, nil
 }
 
 func isLoopback(u *url.URL) bool {
@@ -119,81 +121,47 @@ func (v *Voice) Name() string { return "voice" }
 
 // Carry implements mfa.Courier.
 func (v *Voice) Carry(ctx context.Context, m mfa.Message) error {
-	spoken := m.Spoken
-	if spoken == "" {
-		spoken = m.Text
-	}
-	script, err := spokenTwice(spoken, m.Language)
-	if err != nil {
-		return fmt.Errorf("voice: %w", err)
-	}
+	script := spokenTwice(cmp.Or(m.Spoken, m.Text), m.Language)
 	return v.post(ctx, "Calls.json", m.ID, url.Values{"To": {m.To}, "From": {v.c.From}, "Twiml": {script}})
 }
 
 // spokenTwice is what the gateway reads out.
-func spokenTwice(text, language string) (string, error) {
-	var escaped, attribute strings.Builder
-	if err := xml.EscapeText(&escaped, []byte(text)); err != nil {
-		return "", err
-	}
+func spokenTwice(text, language string) string {
+	say := "<Say>"
 	if language != "" {
-		attribute.WriteString(` language="`)
-		if err := xml.EscapeText(&attribute, []byte(language)); err != nil {
-			return "", err
-		}
-		attribute.WriteString(`"`)
+		say = `<Say language="` + escaped(language) + `">`
 	}
-	say := "<Say" + attribute.String() + ">" + escaped.String() + "</Say>"
-	return `<Response><Pause length="1"/>` + say + `<Pause length="2"/>` + say + "</Response>", nil
+	say += escaped(text) + "</Say>"
+	return `<Response><Pause length="1"/>` + say + `<Pause length="2"/>` + say + "</Response>"
+}
+
+func escaped(text string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(text)) // a strings.Builder takes everything
+	return b.String()
 }
 
 // post gives a message to the gateway. Its errors never hold the form, which holds the code.
 func (g *gateway) post(ctx context.Context, resource, id string, form url.Values) error {
+	target := g.base.JoinPath("2010-04-01", "Accounts", g.c.Account, resource).String()
 	return retry(ctx, func(ctx context.Context) error {
-		target := g.base.JoinPath("2010-04-01", "Accounts", g.c.Account, resource)
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), strings.NewReader(form.Encode()))
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(form.Encode()))
 		if err != nil {
-			return fmt.Errorf("gateway: %w", err)
+			return fmt.Errorf("gateway %s: no request can be made", g.base.Host)
 		}
 		r.SetBasicAuth(g.c.Account, g.c.Token)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Accept", "application/json")
 		r.Header.Set("I-Twilio-Idempotency-Token", id)
-		answer, err := g.c.Client.Do(r)
+		answer, err := g.client.Do(r)
 		if err != nil {
-			return passing{fmt.Errorf("gateway: %s does not answer: %w", g.base.Host, withoutURL(err))}
+			return passing{fmt.Errorf("gateway %s does not answer: %w", g.base.Host, harmless(err))}
 		}
 		defer answer.Body.Close()
-		return judgeAnswer("gateway "+g.base.Host, answer)
+		t, err := judgeAnswer("gateway "+g.base.Host, answer)
+		if err == nil && (t.Status == "failed" || t.Status == "undelivered") {
+			return fmt.Errorf("gateway %s took it and could not deliver it%s", g.base.Host, numbered(t.ErrorCode))
+		}
+		return err
 	})
-}
-
-// withoutURL drops the address from an error of http.Client: it may hold a secret of the configuration.
-func withoutURL(err error) error {
-	var told *url.Error
-	if errors.As(err, &told) {
-		return told.Err
-	}
-	return err
-}
-
-// judgeAnswer says whether an HTTP answer means that the message was taken.
-func judgeAnswer(who string, answer *http.Response) error {
-	if answer.StatusCode/100 == 2 {
-		io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
-		return nil
-	}
-	var told struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
-	err := fmt.Errorf("%s answers %d", who, answer.StatusCode)
-	if json.Unmarshal(text, &told) == nil && told.Code != 0 {
-		err = fmt.Errorf("%s answers %d: error %d", who, answer.StatusCode, told.Code)
-	}
-	if answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode >= 500 {
-		return passing{err}
-	}
-	return err
 }

@@ -20,7 +20,7 @@ type Func struct {
 
 var _ mfa.Courier = (*Func)(nil)
 
-// NewFunc makes a courier of a function. It is called again with the same Message.ID only by its caller. It panics
+// NewFunc makes a courier of a function, which must return when its context ends. Nothing is tried again. It panics
 // without a name or a function.
 func NewFunc(name string, carry func(context.Context, mfa.Message) error) *Func {
 	if name == "" || carry == nil {
@@ -33,7 +33,13 @@ func NewFunc(name string, carry func(context.Context, mfa.Message) error) *Func 
 func (f *Func) Name() string { return f.name }
 
 // Carry implements mfa.Courier.
-func (f *Func) Carry(ctx context.Context, m mfa.Message) error { return f.carry(ctx, m) }
+func (f *Func) Carry(ctx context.Context, m mfa.Message) error { return carryWithin(ctx, f.carry, m) }
+
+func carryWithin(ctx context.Context, carry func(context.Context, mfa.Message) error, m mfa.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, allTime)
+	defer cancel()
+	return carry(ctx, m)
+}
 
 // PhoneFunc is a courier that is a function of the site and reaches phones.
 type PhoneFunc struct {
@@ -47,20 +53,26 @@ var (
 	_ mfa.Grouper = (*PhoneFunc)(nil)
 )
 
-// NewPhoneFunc makes a courier of a function. Region is the country of numbers in national form, as in "GB"; "": they
-// are refused. Countries lists whose numbers may be reached; none: all. It panics without a name or a function.
+// NewPhoneFunc makes a courier of a function, which must return when its context ends. Region and countries are those
+// of GatewayConfig. It panics without a name or a function, and for a country that is none.
 func NewPhoneFunc(name, region string, countries []string, carry func(context.Context, mfa.Message) error) *PhoneFunc {
 	if name == "" || carry == nil {
 		panic("courier: NewPhoneFunc without a name or a function")
 	}
-	return &PhoneFunc{phone{strings.ToUpper(region), countries}, name, carry}
+	numbers, err := newPhone(region, countries)
+	if err != nil {
+		panic("courier: NewPhoneFunc: " + err.Error())
+	}
+	return &PhoneFunc{numbers, name, carry}
 }
 
 // Name returns the name.
 func (f *PhoneFunc) Name() string { return f.name }
 
 // Carry implements mfa.Courier.
-func (f *PhoneFunc) Carry(ctx context.Context, m mfa.Message) error { return f.carry(ctx, m) }
+func (f *PhoneFunc) Carry(ctx context.Context, m mfa.Message) error {
+	return carryWithin(ctx, f.carry, m)
+}
 
 // Terminal is the courier "terminal": it prints messages, for development. Everybody who sees the screen or its log sees
 // the codes.
@@ -82,8 +94,11 @@ func (t *Terminal) Name() string { return "terminal" }
 func (t *Terminal) Carry(_ context.Context, m mfa.Message) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, err := fmt.Fprintf(t.out, "--- to %s: %s\n%s\n---\n", printable(m.To), printable(m.Subject), printable(m.Text))
-	return err
+	to, subject := printable(oneLine(m.To)), printable(oneLine(m.Subject))
+	if _, err := fmt.Fprintf(t.out, "--- to %s: %s\n%s\n---\n", to, subject, printable(m.Text)); err != nil {
+		return fmt.Errorf("terminal: %w", err)
+	}
+	return nil
 }
 
 func printable(text string) string {

@@ -2,16 +2,17 @@ package courier
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	netmail "net/mail"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/wneessen/go-mail"
-	"github.com/wneessen/go-mail/smtp"
 
 	"sallyport/mfa"
 )
@@ -23,34 +24,40 @@ type SMTPConfig struct {
 	// Port is that of submission with STARTTLS, 587, by default. 465 is TLS from the first byte.
 	Port int
 
-	// Username and Password sign in, where the server asks for it.
+	// Username and Password sign in, where the server asks for it: by SCRAM-SHA-256, PLAIN or LOGIN, and without TLS by
+	// the first alone, which shows nobody the password.
 	Username, Password string
 
 	// From is who sends, as in "Example <no-reply@example.com>".
 	From string
 
-	// TLS is used for the connection. Nil: the system's roots, and Host as the name in the certificate.
+	// TLS is used for the connection. Nil: the system's roots, and Host as the name in the certificate. Host is that
+	// name also if ServerName is empty.
 	TLS *tls.Config
 
 	// InsecureNoTLS sends also where the server offers no STARTTLS: everybody on the way can read the codes.
 	InsecureNoTLS bool
 }
 
-// SMTP is the courier "email". It keeps one connection to its server open for a while.
+const (
+	submission  = 587 // RFC 6409
+	submissions = 465 // RFC 8314 §3.3
+)
+
+// SMTP is the courier "email". It keeps a few connections to its server open for a while.
 type SMTP struct {
 	mailbox
 	c      SMTPConfig
+	domain string // of From
 	client *mail.Client
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	turns  chan struct{} // one for each conversation that is being held
 
-	mu   sync.Mutex // held while a message is sent
-	idle *smtp.Client
-	used time.Time
+	mu   sync.Mutex
+	idle []*conversation // newest last
 }
 
 var _ mfa.Courier = (*SMTP)(nil)
-
-// idleTime is how long a connection that nobody uses is believed to be good.
-const idleTime = 30 * time.Second
 
 // NewSMTP checks the configuration, all mistakes at once, and connects to nobody.
 func NewSMTP(c SMTPConfig) (*SMTP, error) {
@@ -61,10 +68,9 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if c.Port < 0 || c.Port > 65535 {
 		mistakes = append(mistakes, fmt.Errorf("Port is %d: give 587, 465 or what the server listens on", c.Port))
 	}
-	if from, err := netmail.ParseAddress(c.From); err != nil {
-		mistakes = append(mistakes, fmt.Errorf(`From is %q: give an address, as in "Example <no-reply@example.com>"`, c.From))
-	} else if _, ok := (mailbox{}).Canonical(from.Address); !ok {
-		mistakes = append(mistakes, fmt.Errorf("From is %q: its address cannot be used", c.From))
+	domain, err := senderDomain(c.From)
+	if err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if (c.Username == "") != (c.Password == "") {
 		mistakes = append(mistakes, errors.New("Username and Password: one is given without the other"))
@@ -72,41 +78,43 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	if err := errors.Join(mistakes...); err != nil {
 		return nil, fmt.Errorf("courier: SMTP: %w", err)
 	}
-	client, err := mail.NewClient(c.Host, c.options()...)
+	if c.Port == 0 {
+		c.Port = submission
+	}
+	if c.TLS = c.TLS.Clone(); c.TLS == nil {
+		c.TLS = &tls.Config{}
+	}
+	if c.TLS.ServerName == "" {
+		c.TLS.ServerName = c.Host
+	}
+	client, err := mail.NewClient(c.Host, mail.WithTimeout(tryTime), mail.WithoutNoop())
 	if err != nil {
 		return nil, fmt.Errorf("courier: SMTP: %w", err)
 	}
-	return &SMTP{c: c, client: client}, nil
+	return &SMTP{
+		c: c, domain: domain, client: client, dial: (&net.Dialer{}).DialContext, turns: make(chan struct{}, conversations),
+	}, nil
 }
 
-func (c SMTPConfig) options() []mail.Option {
-	port := c.Port
-	if port == 0 {
-		port = 587
+// senderDomain returns the domain of who sends.
+func senderDomain(from string) (string, error) {
+	parsed, err := netmail.ParseAddress(from)
+	if err != nil {
+		return "", fmt.Errorf(`From is %q: give an address, as in "Example <no-reply@example.com>"`, from)
 	}
-	options := []mail.Option{mail.WithPort(port), mail.WithTimeout(tryTime)}
-	switch {
-	case port == 465:
-		options = append(options, mail.WithSSL())
-	case c.InsecureNoTLS:
-		options = append(options, mail.WithTLSPolicy(mail.TLSOpportunistic))
-	default:
-		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
+	address, ok := mailbox{}.Canonical(parsed.Address)
+	if !ok {
+		return "", fmt.Errorf("From is %q: its address cannot be used", from)
 	}
-	if c.TLS != nil {
-		options = append(options, mail.WithTLSConfig(c.TLS))
-	}
-	if c.Username != "" {
-		options = append(options, mail.WithUsername(c.Username), mail.WithPassword(c.Password),
-			mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover))
-	}
-	return options
+	_, domain, _ := strings.Cut(address, "@")
+	return domain, nil
 }
 
 // Name returns email.
 func (s *SMTP) Name() string { return "email" }
 
-// Carry implements mfa.Courier.
+// Carry implements mfa.Courier. All tries have one Message-ID: where the connection broke before the server said that
+// it has the mail, it may come twice.
 func (s *SMTP) Carry(ctx context.Context, m mfa.Message) error {
 	letter, err := s.letter(m)
 	if err != nil {
@@ -115,7 +123,7 @@ func (s *SMTP) Carry(ctx context.Context, m mfa.Message) error {
 	return retry(ctx, func(ctx context.Context) error { return s.send(ctx, letter) })
 }
 
-// letter makes the mail. Names from outside are encoded by the library; a line break in one is refused by it or here.
+// letter makes the mail.
 func (s *SMTP) letter(m mfa.Message) (*mail.Msg, error) {
 	to, ok := s.Canonical(m.To)
 	if !ok {
@@ -123,18 +131,14 @@ func (s *SMTP) letter(m mfa.Message) (*mail.Msg, error) {
 	}
 	letter := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := letter.From(s.c.From); err != nil {
-		return nil, err
+		return nil, errors.New("From cannot be used")
 	}
 	if err := letter.To(to); err != nil {
-		return nil, err
+		return nil, errors.New("the address of the user cannot be used")
 	}
 	letter.Subject(oneLine(m.Subject))
 	letter.SetDate()
-	_, domain, _ := strings.Cut(to, "@")
-	if from, err := netmail.ParseAddress(s.c.From); err == nil {
-		_, domain, _ = strings.Cut(from.Address, "@")
-	}
-	letter.SetMessageIDWithValue(m.ID + "@" + domain)
+	letter.SetMessageIDWithValue(messageID(m.ID) + "@" + s.domain)
 	letter.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5
 	letter.SetGenHeader("X-Auto-Response-Suppress", "All")
 	if m.Language != "" {
@@ -151,83 +155,42 @@ func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }), " ")
 }
 
-// send takes the open connection, or a new one, for one mail.
+// messageID returns the left side of a Message-ID: id, or its hash where that would be none (RFC 5322 §3.6.4).
+func messageID(id string) string {
+	strange := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	}
+	if id == "" || len(id) > 100 || strings.ContainsFunc(id, strange) || strings.Contains("."+id+".", "..") {
+		sum := sha256.Sum256([]byte(id))
+		return hex.EncodeToString(sum[:16])
+	}
+	return id
+}
+
+// send holds one conversation: one mail, on a connection that was kept or on a new one.
 func (s *SMTP) send(ctx context.Context, letter *mail.Msg) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	kept := s.idle != nil && time.Since(s.used) < idleTime
-	conn, err := s.connection(ctx, kept)
+	select {
+	case s.turns <- struct{}{}:
+		defer func() { <-s.turns }()
+	case <-ctx.Done():
+		return passing{fmt.Errorf("mail: too many wait for %s: %w", s.c.Host, ctx.Err())}
+	}
+	c, err := s.conversation(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.deliver(ctx, conn, letter); err != nil {
-		s.drop(conn)
-		if kept && ctx.Err() == nil { // the server may have closed it meanwhile
-			return s.sendAnew(ctx, letter)
-		}
-		return err
+	if err := c.deliver(ctx, s.client, letter); err != nil {
+		c.cut()
+		return s.judged(err)
 	}
-	s.idle, s.used = conn, time.Now()
+	s.keep(c)
 	return nil
 }
 
-func (s *SMTP) sendAnew(ctx context.Context, letter *mail.Msg) error {
-	conn, err := s.connection(ctx, false)
-	if err != nil {
-		return err
-	}
-	if err := s.deliver(ctx, conn, letter); err != nil {
-		s.drop(conn)
-		return err
-	}
-	s.idle, s.used = conn, time.Now()
-	return nil
-}
-
-func (s *SMTP) connection(ctx context.Context, kept bool) (*smtp.Client, error) {
-	if kept {
-		conn := s.idle
-		s.idle = nil
-		return conn, nil
-	}
-	if s.idle != nil {
-		s.drop(s.idle)
-	}
-	conn, err := s.client.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		return nil, passing{fmt.Errorf("mail: connecting to %s: %w", s.c.Host, err)}
-	}
-	return conn, nil
-}
-
-// deliver gives up when ctx ends, also in the middle of a conversation that stalls.
-func (s *SMTP) deliver(ctx context.Context, conn *smtp.Client, letter *mail.Msg) error {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	err := s.client.SendWithSMTPClient(conn, letter)
-	if err == nil {
-		return nil
-	}
-	var told *mail.SendError
-	if errors.As(err, &told) && !told.IsTemp() && told.ErrorCode() >= 500 {
-		return fmt.Errorf("mail: %s refuses it: %w", s.c.Host, err)
-	}
-	return passing{fmt.Errorf("mail: sending by %s: %w", s.c.Host, err)}
-}
-
-func (s *SMTP) drop(conn *smtp.Client) {
-	s.idle = nil
-	conn.Close() // it may be broken: there is nothing to say good-bye to
-}
-
-// Close ends the connection to the server. A later Carry opens another.
+// Close ends the connections to the server that nobody uses. A later Carry opens another.
 func (s *SMTP) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.idle == nil {
-		return nil
+	for c := s.take(); c != nil; c = s.take() {
+		c.quit()
 	}
-	conn := s.idle
-	s.idle = nil
-	return s.client.CloseWithSMTPClient(conn)
+	return nil
 }

@@ -28,7 +28,7 @@ type WebhookConfig struct {
 	// Secret signs what is posted (Standard Webhooks): "whsec_" and base64 of 24 to 64 random bytes.
 	Secret string
 
-	// Client makes the requests. Nil: one with time-outs.
+	// Client makes the requests. Nil: one with time-outs. Redirects are not followed.
 	Client *http.Client
 }
 
@@ -36,9 +36,9 @@ type WebhookConfig struct {
 // Webhooks 1.0 says: the headers webhook-id, webhook-timestamp and webhook-signature. It reaches e-mail addresses.
 type Webhook struct {
 	mailbox
-	c   WebhookConfig
-	key []byte
-	now func() time.Time
+	c      WebhookConfig
+	key    []byte
+	client *http.Client
 }
 
 var _ mfa.Courier = (*Webhook)(nil)
@@ -60,10 +60,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	if err := errors.Join(mistakes...); err != nil {
 		return nil, fmt.Errorf("courier: webhook: %w", err)
 	}
-	if c.Client == nil {
-		c.Client = &http.Client{Timeout: tryTime}
-	}
-	return &Webhook{c: c, key: key, now: time.Now}, nil
+	return &Webhook{c: c, key: key, client: ownClient(c.Client)}, nil
 }
 
 // Name returns WebhookConfig.Name.
@@ -80,17 +77,20 @@ type posted struct {
 		Subject  string     `json:"subject"`
 		Text     string     `json:"text"`
 		HTML     string     `json:"html,omitempty"`
+		Short    string     `json:"short,omitempty"`
 		Spoken   string     `json:"spoken,omitempty"`
 		Language string     `json:"language,omitempty"`
+		Code     string     `json:"code,omitempty"`
 		Expires  *time.Time `json:"expires,omitempty"`
 	} `json:"data"`
 }
 
 // Carry implements mfa.Courier.
 func (h *Webhook) Carry(ctx context.Context, m mfa.Message) error {
-	p := posted{Type: "sallyport.message", Timestamp: h.now().UTC()}
+	p := posted{Type: "sallyport.message", Timestamp: time.Now().UTC()}
 	p.Data.To, p.Data.User, p.Data.Purpose, p.Data.Subject = m.To, m.User.ID, m.Purpose, m.Subject
-	p.Data.Text, p.Data.HTML, p.Data.Spoken, p.Data.Language = m.Text, m.HTML, m.Spoken, m.Language
+	p.Data.Text, p.Data.HTML, p.Data.Short, p.Data.Spoken = m.Text, m.HTML, m.Short, m.Spoken
+	p.Data.Language, p.Data.Code = m.Language, m.Code
 	if !m.Expires.IsZero() {
 		expires := m.Expires.UTC()
 		p.Data.Expires = &expires
@@ -105,19 +105,20 @@ func (h *Webhook) Carry(ctx context.Context, m mfa.Message) error {
 func (h *Webhook) post(ctx context.Context, id string, body []byte) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.c.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("webhook: %w", withoutURL(err))
+		return fmt.Errorf("webhook %s: no request can be made", h.c.Name)
 	}
-	at := strconv.FormatInt(h.now().Unix(), 10)
+	at := strconv.FormatInt(time.Now().Unix(), 10)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("webhook-id", id)
 	r.Header.Set("webhook-timestamp", at)
 	r.Header.Set("webhook-signature", "v1,"+h.sign(id, at, body))
-	answer, err := h.c.Client.Do(r)
+	answer, err := h.client.Do(r)
 	if err != nil {
-		return passing{fmt.Errorf("webhook %s does not answer: %w", h.c.Name, withoutURL(err))}
+		return passing{fmt.Errorf("webhook %s does not answer: %w", h.c.Name, harmless(err))}
 	}
 	defer answer.Body.Close()
-	return judgeAnswer("webhook "+h.c.Name, answer)
+	_, err = judgeAnswer("webhook "+h.c.Name, answer)
+	return err
 }
 
 func (h *Webhook) sign(id, at string, body []byte) string {
