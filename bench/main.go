@@ -56,6 +56,10 @@ func allRows(ctx context.Context, dir string) (rows []row, done func(), err erro
 	if err != nil {
 		return nil, func() {}, err
 	}
+	passkeys, err := passkeyRows(ctx)
+	if err != nil {
+		return nil, func() {}, err
+	}
 	signIns, done, err := signInRows(ctx, dir)
-	return slices.Concat(requests, codes, signIns), done, err
+	return slices.Concat(requests, codes, passkeys, signIns), done, err
 }

@@ -38,10 +38,10 @@ func TestTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	table := out.String()
-	if got, want := strings.Count(table, "\n|"), 2+5; got != want {
+	if got, want := strings.Count(table, "\n|"), 2+7; got != want {
 		t.Errorf("the table has %d lines, want %d:\n%s", got, want, table)
 	}
-	for _, name := range []string{"protected request", "session library", "pquerna/otp", "hmac.New", "durable commit"} {
+	for _, name := range []string{"protected request", "session library", "pquerna/otp", "hmac.New", "go-webauthn", "ES256", "durable commit"} {
 		if !strings.Contains(table, name) {
 			t.Errorf("the table has no row about %q:\n%s", name, table)
 		}

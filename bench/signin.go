@@ -76,23 +76,27 @@ type person struct {
 
 func newPerson(ctx context.Context, store mfa.Store) (*person, error) {
 	p := &person{now: time.Now()}
+	if err := p.open(store, mfa.TOTP{}); err != nil {
+		return nil, err
+	}
+	return p, p.enroll(ctx)
+}
+
+// open makes the engine, and signs the person in.
+func (p *person) open(store mfa.Store, m mfa.Method) error {
 	key, err := mfa.NewKey(p.now)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ring, err := mfa.NewRing(key)
 	if err != nil {
-		return nil, err
-	}
-	p.engine, err = mfa.NewEngine(mfa.EngineConfig{
-		Store: store, Ring: ring, Methods: []mfa.Method{mfa.TOTP{}}, Origin: "https://bench.example",
-		Now: func() time.Time { return p.now },
-	})
-	if err != nil {
-		return nil, err
+		return err
 	}
 	p.visit.User = mfa.User{ID: "alice", Name: "alice", Session: "login-1", LoginAt: p.now}
-	return p, p.enroll(ctx)
+	p.engine, err = mfa.NewEngine(mfa.EngineConfig{
+		Store: store, Ring: ring, Methods: []mfa.Method{m}, Origin: site, Now: func() time.Time { return p.now },
+	})
+	return err
 }
 
 func (p *person) enroll(ctx context.Context) error {

@@ -146,6 +146,23 @@ func TestSpentIsTheWordForStepsThatAreOverAndWrongForAllElse(t *testing.T) {
 	}
 }
 
+// The number that a code writes is not the code: 5 is not 000005.
+func TestACodeIsAllItsDigits(t *testing.T) {
+	a, now := newApp(1), midday
+	for a.at(now, 0)[0] != '0' {
+		now = now.Add(30 * time.Second)
+	}
+	f, code := a.factor(t), a.at(now, 0)
+	for _, other := range []string{code[1:], "0" + code, " " + code[1:], code[1:] + " ", "+" + code[1:], "\x00" + code[1:]} {
+		if _, err := answer(f, other, now); err != mfa.ErrWrongAnswer {
+			t.Errorf("%q for %q = %v, want ErrWrongAnswer", other, code, err)
+		}
+	}
+	if _, err := answer(f, code, now); err != nil {
+		t.Errorf("%q = %v, want no error", code, err)
+	}
+}
+
 func TestSKEW3_OldCodesAreRefusedAfterTheClockWasSetBack(t *testing.T) {
 	a := apart(mfa.TOTPSeed{}, midday, 20)
 	f, err := answer(a.factor(t), a.at(midday, 0), midday)

@@ -391,8 +391,8 @@ func ofU2F() []corruption {
 	}
 }
 
-// ATT1: formats that are not verified here are refused, however they look.
-func TestATT1_FormatsThatAreNotVerified(t *testing.T) {
+// ATT3: formats that are not verified here are refused, however they look.
+func TestATT3_FormatsThatAreNotVerified(t *testing.T) {
 	m := newMethod(t, direct)
 	sub := mfatest.Map{"fmt", "none", "attStmt", mfatest.Map{}}
 	for name, object := range map[string]struct {
@@ -409,6 +409,8 @@ func TestATT1_FormatsThatAreNotVerified(t *testing.T) {
 		"none that has a list":          {"none", []any{1}},
 		"packed by an anonymous group":  {"packed", mfatest.Map{"alg", -7, "sig", []byte{1}, "ecdaaKeyId", []byte{1}}},
 		"a format with a space after":   {"packed ", mfatest.Map{}},
+		"a format in other letters":     {"NONE", mfatest.Map{}},
+		"a format that nobody knows":    {"example", mfatest.Map{}},
 		"a format of 254 bytes, by far": {strings.Repeat("x", 254), mfatest.Map{}},
 	} {
 		refuseCreate(t, m, name, func(e *mfatest.Edits) {

@@ -15,8 +15,8 @@ import (
 // nested is CBOR that opens depth lists or maps around nothing.
 func nested(head byte, depth int) []byte { return append(bytes.Repeat([]byte{head}, depth), 0xf6) }
 
-// T-BOMB-1: CBOR that promises much or nests deeply costs nothing and is refused.
-func TestBOMB1CBOR(t *testing.T) {
+// BOMB1: CBOR that promises much or nests deeply costs nothing and is refused.
+func TestBOMB1_CBOR(t *testing.T) {
 	m := newMethod(t, nil)
 	for name, bomb := range map[string][]byte{
 		"lists in lists":              nested(0x81, 40_000),
@@ -50,8 +50,8 @@ func TestBOMB1CBOR(t *testing.T) {
 	})
 }
 
-// T-BOMB-1: what is too large is refused before it is parsed, quickly.
-func TestBOMB1Sizes(t *testing.T) {
+// BOMB1: what is too large is refused before it is parsed, quickly.
+func TestBOMB1_SizesOfAnswers(t *testing.T) {
 	m := newMethod(t, nil)
 	c := newCeremonies(t, m)
 	a := mfatest.NewAuthenticator(site)
@@ -105,8 +105,8 @@ func mustAnswer(t *testing.T, answer []byte, clientData string) []byte {
 	return text
 }
 
-// T-BOMB-1: credential ids.
-func TestBOMB1CredentialIDs(t *testing.T) {
+// BOMB1: credential ids.
+func TestBOMB1_CredentialIDs(t *testing.T) {
 	for size, ok := range map[int]bool{0: false, 1: true, 16: true, 1023: true, 1024: false, 30_000: false} {
 		c := newCeremonies(t, newMethod(t, nil))
 		a := mfatest.NewAuthenticator(site)

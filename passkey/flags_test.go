@@ -10,8 +10,8 @@ import (
 	"sallyport/passkey"
 )
 
-// T-WA-10: flags of the authenticator data.
-func TestWA10Flags(t *testing.T) {
+// WA10: flags of the authenticator data.
+func TestWA10_FlagsOfAuthenticatorData(t *testing.T) {
 	m := newMethod(t, nil)
 	set := func(flags byte) func(*mfatest.Edits) { return func(e *mfatest.Edits) { e.Set = flags } }
 	clear := func(flags byte) func(*mfatest.Edits) { return func(e *mfatest.Edits) { e.Clear = flags } }
@@ -37,8 +37,8 @@ func TestWA10Flags(t *testing.T) {
 	refuseGet(t, m, "it has become backup-eligible and backed up", set(mfatest.BE|mfatest.BS))
 }
 
-// T-WA-10: a proof may not carry a credential, even a whole one.
-func TestWA10ProofWithACredential(t *testing.T) {
+// WA10: a proof may not carry a credential, even a whole one.
+func TestWA10_AProofCarriesNoCredential(t *testing.T) {
 	key, err := mfatest.NewKey(mfatest.ES256)
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +59,8 @@ func TestExtensionDataIsNoObstacle(t *testing.T) {
 	c.proved(a)
 }
 
-// T-WA-10: what was backup-eligible stays so; whether it is backed up may change.
-func TestWA10BackupFlags(t *testing.T) {
+// WA10: what was backup-eligible stays so; whether it is backed up may change.
+func TestWA10_WhatWasBackupEligibleStaysSo(t *testing.T) {
 	c := newCeremonies(t, newMethod(t, nil))
 	a := mfatest.NewAuthenticator(site)
 	c.enrolled(a)
@@ -88,8 +88,8 @@ func open(t testing.TB, f mfa.Factor) passkey.Credential {
 	return c
 }
 
-// T-WA-10: user verification is that of this response.
-func TestWA10UserVerification(t *testing.T) {
+// WA10: user verification is that of this response.
+func TestWA10_UserVerificationIsThatOfThisAnswer(t *testing.T) {
 	m := newMethod(t, nil)
 	c := newCeremonies(t, m)
 	a := mfatest.NewSecurityKey(site)
@@ -141,8 +141,8 @@ func TestRequireVerified(t *testing.T) {
 	}
 }
 
-// T-WA-11: a proof without user verification is one factor, whatever the registration was.
-func TestWA11NotVerifiedIsNotTwo(t *testing.T) {
+// WA11: a proof without user verification is one factor, whatever the registration was.
+func TestWA11_NotVerifiedIsNotTwo(t *testing.T) {
 	c := newCeremonies(t, newMethod(t, nil))
 	a := mfatest.NewSecurityKey(site)
 	out := c.enrolled(a)

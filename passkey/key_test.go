@@ -16,8 +16,8 @@ func madeOf(algorithm int, change func(mfatest.Map) mfatest.Map) func(*mfatest.A
 	}
 }
 
-// T-ALG-1: keys that are not what they say, weak, or of another form.
-func TestALG1PublicKeys(t *testing.T) {
+// ALG1: keys that are not what they say, weak, or of another form.
+func TestALG1_PublicKeys(t *testing.T) {
 	with := func(pairs ...any) func(mfatest.Map) mfatest.Map {
 		return func(m mfatest.Map) mfatest.Map {
 			for i := 0; i < len(pairs); i += 2 {
@@ -96,8 +96,8 @@ func TestALG1PublicKeys(t *testing.T) {
 	}
 }
 
-// T-ATT-2: an algorithm that was not offered is refused by the server.
-func TestATT2AlgorithmsThatWereNotOffered(t *testing.T) {
+// ATT2: an algorithm that was not offered is refused by the server.
+func TestATT2_AlgorithmsThatWereNotOffered(t *testing.T) {
 	for name, algorithm := range map[string]int{
 		"ES256K": -47, "RS1": -65535, "RS384": -258, "RS512": -259, "PS256": -37, "ESP256": -9, "Ed25519": -19, "none": 0,
 	} {

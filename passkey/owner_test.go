@@ -19,8 +19,8 @@ func answers(edit func(answer, response map[string]any)) func(*mfatest.Edits) {
 	}
 }
 
-// T-WA-12: another user's credential.
-func TestWA12CredentialOfAnother(t *testing.T) {
+// WA12: another user's credential.
+func TestWA12_TheCredentialOfAnother(t *testing.T) {
 	m := newMethod(t, nil)
 	alices, bobs := newCeremonies(t, m), newCeremonies(t, m)
 	bobs.user = mfa.User{ID: "u2", Session: "s2", Name: "bob"}
@@ -49,8 +49,8 @@ func TestWA12CredentialOfAnother(t *testing.T) {
 	alices.proved(a)
 }
 
-// T-WA-12: a request that names credentials is answered by one of those.
-func TestWA12CredentialThatWasNotAskedFor(t *testing.T) {
+// WA12: a request that names credentials is answered by one of those.
+func TestWA12_ACredentialThatWasNotAskedFor(t *testing.T) {
 	c := newCeremonies(t, newMethod(t, nil))
 	first, second := mfatest.NewAuthenticator(site), mfatest.NewAuthenticator(site)
 	c.enrolled(first)
@@ -67,8 +67,8 @@ func TestWA12CredentialThatWasNotAskedFor(t *testing.T) {
 	c.proved(second)
 }
 
-// T-WA-12: the user handle of a proof by a credential that we made.
-func TestWA12UserHandles(t *testing.T) {
+// WA12: the user handle of a proof by a credential that we made.
+func TestWA12_UserHandles(t *testing.T) {
 	m := newMethod(t, nil)
 	handle := func(h string) func(*mfatest.Edits) {
 		return answers(func(_, response map[string]any) { response["userHandle"] = h })
@@ -103,8 +103,8 @@ func TestWA12UserHandles(t *testing.T) {
 	}
 }
 
-// T-WA-12: signing in without a user needs a verified one, whatever was asked.
-func TestWA12SignInWithoutVerification(t *testing.T) {
+// WA12: signing in without a user needs a verified one, whatever was asked.
+func TestWA12_ASignInWithoutVerification(t *testing.T) {
 	m := newMethod(t, nil)
 	c := newCeremonies(t, m)
 	a := mfatest.NewSecurityKey(site)
@@ -122,8 +122,8 @@ func TestWA12SignInWithoutVerification(t *testing.T) {
 	refused(t, "a sign-in without user verification", err)
 }
 
-// T-WA-12: the parts of an answer agree with each other.
-func TestWA12PartsOfAnswers(t *testing.T) {
+// WA12: the parts of an answer agree with each other.
+func TestWA12_ThePartsOfAnAnswerAgree(t *testing.T) {
 	m := newMethod(t, nil)
 	other := base64.RawURLEncoding.EncodeToString([]byte("another id"))
 	for name, edit := range map[string]func(answer, response map[string]any){
@@ -173,8 +173,8 @@ func TestUnknownPartsOfAnswers(t *testing.T) {
 	c.proved(a)
 }
 
-// T-WA-14: the user handle is random, of one credential only, and says nothing about the user.
-func TestWA14UserHandle(t *testing.T) {
+// WA14: the user handle is random, of one credential only, and says nothing about the user.
+func TestWA14_TheUserHandleSaysNothing(t *testing.T) {
 	c := newCeremonies(t, newMethod(t, nil))
 	seen := map[string]bool{}
 	for range 3 {

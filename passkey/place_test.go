@@ -64,8 +64,8 @@ func writes(edit func(string) string) func(*mfatest.Edits) {
 	}
 }
 
-// T-WA-4: the origin is one of the list, byte for byte.
-func TestWA4OriginsOfAnswers(t *testing.T) {
+// WA4: the origin is one of the list, byte for byte.
+func TestWA4_OriginsOfAnswers(t *testing.T) {
 	m := newMethod(t, nil)
 	for _, origin := range []string{
 		"http://example.org", "https://example.org:444", "https://example.org.evil", "https://evil.example",
@@ -98,7 +98,7 @@ func TestOriginsThatAreListed(t *testing.T) {
 	}
 }
 
-func TestFramesOfOtherSites(t *testing.T) {
+func TestWA4_FramesOfOtherSites(t *testing.T) {
 	m := newMethod(t, nil)
 	refuse(t, m, "in a frame of another site", says("crossOrigin", true))
 	refuse(t, m, "in a frame of a site that is named", framed("https://partner.example"))
@@ -121,16 +121,16 @@ func framed(top string) func(*mfatest.Edits) {
 	}
 }
 
-// T-WA-4: the RP ID is fixed.
-func TestRPIDOfAnswers(t *testing.T) {
+// WA4: the RP ID is fixed.
+func TestWA4_TheRPIDIsFixed(t *testing.T) {
 	m := newMethod(t, nil)
 	for _, id := range []string{"example.com", "sub.example.org", "org", "EXAMPLE.ORG", site} {
 		refuse(t, m, "RP ID "+id, func(e *mfatest.Edits) { e.RPID = id })
 	}
 }
 
-// T-WA-7: the client data is read as the specification reads it.
-func TestWA7ClientData(t *testing.T) {
+// WA7: the client data is read as the specification reads it.
+func TestWA7_ClientDataThatIsRefused(t *testing.T) {
 	m := newMethod(t, nil)
 	swap := strings.NewReplacer("webauthn.create", "webauthn.get", "webauthn.get", "webauthn.create")
 	for name, edit := range map[string]func(*mfatest.Edits){
@@ -162,8 +162,8 @@ func TestWA7ClientData(t *testing.T) {
 	}
 }
 
-// T-WA-7: what may be unusual and still is what the specification accepts.
-func TestWA7UnusualClientData(t *testing.T) {
+// WA7: what may be unusual and still is what the specification accepts.
+func TestWA7_UnusualClientDataThatHolds(t *testing.T) {
 	for name, edit := range map[string]func(string) string{
 		"a byte order mark": func(s string) string { return "\ufeff" + s },
 		"an escaped name":   func(s string) string { return strings.Replace(s, `"challenge"`, `"\u0063hallenge"`, 1) },
@@ -187,8 +187,8 @@ func TestWA7UnusualClientData(t *testing.T) {
 	}
 }
 
-// T-WA-8: the challenge is that of this ceremony.
-func TestWA8Challenges(t *testing.T) {
+// WA8: the challenge is that of this ceremony.
+func TestWA8_ChallengesOfAnswers(t *testing.T) {
 	m := newMethod(t, nil)
 	other, _ := newCeremonies(t, m).beginEnroll()
 	challenge := other.(passkey.Creation).PublicKey.Challenge
@@ -212,8 +212,8 @@ func TestWA8Challenges(t *testing.T) {
 	})
 }
 
-// T-WA-8: challenges have 32 bytes and do not repeat.
-func TestWA8ChallengesAreFresh(t *testing.T) {
+// WA8: challenges have 32 bytes and do not repeat.
+func TestWA8_ChallengesAreFresh(t *testing.T) {
 	c := newCeremonies(t, newMethod(t, nil))
 	c.enrolled(mfatest.NewAuthenticator(site))
 	seen := map[string]bool{}
@@ -229,8 +229,8 @@ func TestWA8ChallengesAreFresh(t *testing.T) {
 	}
 }
 
-// T-WA-8: a registration is no proof, a proof no registration, and another ceremony's state opens nothing.
-func TestWA8StatesOfOtherCeremonies(t *testing.T) {
+// WA8: a registration is no proof, a proof no registration, and another ceremony's state opens nothing.
+func TestWA8_StatesOfOtherCeremonies(t *testing.T) {
 	m := newMethod(t, nil)
 	c := newCeremonies(t, m)
 	a := mfatest.NewAuthenticator(site)

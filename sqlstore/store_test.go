@@ -123,9 +123,11 @@ func onEach(t *testing.T, test func(t *testing.T, d database)) {
 }
 
 // runKit runs the kit on each database. It makes the tables once and empties them before each test, and closes what the
-// test has opened.
+// test has opened. Most of the time it waits for disks, so its runs go on side by side.
 func runKit(t *testing.T, store func(t *testing.T, d database, open func() *sql.DB) mfa.Store) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, d database) {
+		t.Parallel()
 		open := d.open(t)
 		keeper := open()
 		migrate(t, keeper, d.dialect)
