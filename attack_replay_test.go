@@ -132,7 +132,7 @@ func atOnce(round int) int {
 	if round%100 == 99 {
 		return 256
 	}
-	return sized(8, 2<<(round%4))
+	return sized(8, 2<<(round%3))
 }
 
 func TestRACE1_OneCodeInManyBrowsersAtOnce(t *testing.T) {

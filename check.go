@@ -137,12 +137,19 @@ func checkOrigin(origin string) error {
 		return fmt.Errorf("Origin is %q: give scheme and host only, in lower case and without a default port: %q", origin, want)
 	}
 	if strings.ContainsFunc(u.Hostname(), func(r rune) bool { return !isHostRune(r) }) {
-		return fmt.Errorf(`Origin is %q: give the host in its ASCII form, as browsers send it ("xn--..." for a name in another script)`, origin)
+		return fmt.Errorf(`Origin is %q: give the host in its ASCII form, as browsers send it ("xn--..." for another script)`,
+			origin)
 	}
-	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0 || strconv.FormatUint(n, 10) != u.Port()) {
+	if !isPort(u.Port()) {
 		return fmt.Errorf("Origin is %q: give a port from 1 to 65535, without leading zeros", origin)
 	}
 	return nil
+}
+
+// isPort reports whether a browser would write port as it is, if it writes one.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0 && strconv.FormatUint(n, 10) == port
 }
 
 // isHostRune reports what a name, an IPv4 or an IPv6 address is made of.

@@ -80,23 +80,34 @@ func TestABodyThatIsNotWhatWasAskedFor(t *testing.T) {
 		{"a string", "application/json", `"ticket"`, "400 invalid-request", nil},
 		{"null", "application/json", "null", "400 invalid-request", nil},
 		{"an empty document", "application/json", "{}", "400 invalid-request", nil},
-		{"an answer that is a number", "application/json", `{"ticket":"` + ticket + `","answer":` + code + `}`, "400 invalid-request", nil},
-		{"an answer that is an array", "application/json", `{"ticket":"` + ticket + `","answer":["` + code + `"]}`, "400 invalid-request", nil},
-		{"an answer that is an object", "application/json", `{"ticket":"` + ticket + `","answer":{"code":"` + code + `"}}`, "400 invalid-request", nil},
-		{"an answer that is null", "application/json", `{"ticket":"` + ticket + `","answer":null}`, "400 invalid-request", nil},
-		{"an answer that is true", "application/json", `{"ticket":"` + ticket + `","answer":true}`, "400 invalid-request", nil},
-		{"a ticket that is an array", "application/json", `{"ticket":["` + ticket + `"],"answer":"` + code + `"}`, "400 invalid-request", nil},
-		{"a ticket that is an object", "application/json", `{"ticket":{},"answer":"` + code + `"}`, "400 invalid-request", nil},
+		{"an answer that is a number", "application/json", `{"ticket":"` + ticket + `","answer":` + code + `}`,
+			"400 invalid-request", nil},
+		{"an answer that is an array", "application/json", `{"ticket":"` + ticket + `","answer":["` + code + `"]}`,
+			"400 invalid-request", nil},
+		{"an answer that is an object", "application/json", `{"ticket":"` + ticket + `","answer":{"code":"` + code + `"}}`,
+			"400 invalid-request", nil},
+		{"an answer that is null", "application/json", `{"ticket":"` + ticket + `","answer":null}`, "400 invalid-request",
+			nil},
+		{"an answer that is true", "application/json", `{"ticket":"` + ticket + `","answer":true}`, "400 invalid-request",
+			nil},
+		{"a ticket that is an array", "application/json", `{"ticket":["` + ticket + `"],"answer":"` + code + `"}`,
+			"400 invalid-request", nil},
+		{"a ticket that is an object", "application/json", `{"ticket":{},"answer":"` + code + `"}`, "400 invalid-request",
+			nil},
 		{"a document with two answers", "application/json", right + `,"answer":"000000"}`, "400 invalid-request", nil},
-		{"a document with two answers, one spelt in escapes", "application/json", right + `,"\u0061nswer":"000000"}`, "400 invalid-request", nil},
+		{"a document with two answers, one spelt in escapes", "application/json", right + `,"\u0061nswer":"000000"}`,
+			"400 invalid-request", nil},
 		{"a document in another case", "application/json", right + `,"ANSWER":"000000"}`, "400 invalid-request", nil},
 		{"a document with an unknown field", "application/json", right + `,"user":"bob"}`, "400 invalid-request", nil},
 		{"a document that is not UTF-8", "application/json", right + ",\"back\":\"\xff\"}", "400 invalid-request", nil},
 		{"a document with a byte order mark", "application/json", "\ufeff" + right + "}", "400 invalid-request", nil},
-		{"a document in depth", "application/json", right + `,"answer":` + strings.Repeat("[", 30_000), "400 invalid-request", nil},
-		{"an object in depth", "application/json", `{"answer":` + strings.Repeat(`{"a":`, 12_000), "400 invalid-request", nil},
+		{"a document in depth", "application/json", right + `,"answer":` + strings.Repeat("[", 30_000), "400 invalid-request",
+			nil},
+		{"an object in depth", "application/json", `{"answer":` + strings.Repeat(`{"a":`, 12_000), "400 invalid-request",
+			nil},
 		{"NaN", "application/json", `{"ticket":NaN}`, "400 invalid-request", nil},
-		{"a document of 65 kB", "application/json", right + `,"back":"` + strings.Repeat("x", 65<<10) + `"}`, "413 too-large", nil},
+		{"a document of 65 kB", "application/json", right + `,"back":"` + strings.Repeat("x", 65<<10) + `"}`, "413 too-large",
+			nil},
 		{"spaces of 1 MB", "application/json", strings.Repeat(" ", 1<<20), "413 too-large", nil},
 	} {
 		a := b.do("POST", "/mfa/verify/totp", c.contentType, c.body, append([]header{acceptJSON}, c.headers...)...)
@@ -108,8 +119,10 @@ func TestABodyThatIsNotWhatWasAskedFor(t *testing.T) {
 		}
 		page := b.do("POST", "/mfa/verify/totp", c.contentType, c.body, append(append([]header{}, c.headers...), navigate)...)
 		wantJSON := c.contentType == "application/json"
-		if isPage := strings.HasPrefix(page.header.Get("Content-Type"), "text/html"); page.status != a.status || isPage == wantJSON {
-			t.Errorf("%s without Accept = %d %s, want %d, a page: %v", c.name, page.status, page.header.Get("Content-Type"), a.status, !wantJSON)
+		if isPage := strings.HasPrefix(page.header.Get("Content-Type"), "text/html"); page.status != a.status ||
+			isPage == wantJSON {
+			t.Errorf("%s without Accept = %d %s, want %d, a page: %v", c.name, page.status, page.header.Get("Content-Type"),
+				a.status, !wantJSON)
 		}
 	}
 	a, doc := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": ticket, "answer": code})
@@ -125,13 +138,24 @@ func TestABodyThatIsFineInAnUnusualWay(t *testing.T) {
 		headers           []header
 	}{
 		{"a charset", formType + "; charset=UTF-8", func(t, c string) string { return "ticket=" + t + "&answer=" + c }, nil},
-		{"a type in capitals", "Application/X-WWW-Form-Urlencoded", func(t, c string) string { return "answer=" + c + "&ticket=" + t }, nil},
-		{"an encoding that is none", formType, func(t, c string) string { return "ticket=" + t + "&answer=" + c }, []header{{"Content-Encoding", "identity"}}},
+		{"a type in capitals", "Application/X-WWW-Form-Urlencoded",
+			func(t, c string) string { return "answer=" + c + "&ticket=" + t }, nil},
+		{"an encoding that is none", formType, func(t, c string) string { return "ticket=" + t + "&answer=" + c },
+			[]header{{"Content-Encoding", "identity"}}},
 		{"an encoded name", formType, func(t, c string) string { return "%74icket=" + t + "&answer=" + c }, nil},
-		{"a code with spaces", formType, func(t, c string) string { return "ticket=" + t + "&answer=+" + c[:3] + "+" + c[3:] + "+" }, nil},
+		{"a code with spaces", formType, func(t,
+			c string) string {
+			return "ticket=" + t + "&answer=+" + c[:3] + "+" + c[3:] + "+"
+		}, nil},
 		{"an empty way back", formType, func(t, c string) string { return "ticket=" + t + "&answer=" + c + "&back=" }, nil},
-		{"a way back that does not open", formType, func(t, c string) string { return "ticket=" + t + "&answer=" + c + "&back=x" }, nil},
-		{"a document with spaces", "application/json", func(t, c string) string { return " {\n\"answer\" : \"" + c + "\", \"ticket\":\"" + t + "\" }\n" }, nil},
+		{"a way back that does not open", formType, func(t,
+			c string) string {
+			return "ticket=" + t + "&answer=" + c + "&back=x"
+		}, nil},
+		{"a document with spaces", "application/json", func(t,
+			c string) string {
+			return " {\n\"answer\" : \"" + c + "\", \"ticket\":\"" + t + "\" }\n"
+		}, nil},
 		{"a document with escapes", "application/json; charset=utf-8", func(t, c string) string {
 			return `{"\u0074icket":"` + t + `","answer":"\u00` + fmt.Sprintf("%x", c[0]) + c[1:] + `"}`
 		}, nil},
@@ -165,7 +189,8 @@ func TestWhatCannotBeACodeCostsNothing(t *testing.T) {
 			t.Errorf("the answer %.20q makes its owner wait", reply)
 		}
 	}
-	if a, doc := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": ticket, "answer": b.code(0)}); doc["proved"] == nil {
+	if a, doc := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": ticket,
+		"answer": b.code(0)}); doc["proved"] == nil {
 		t.Errorf("after all of these the right answer = %d %s", a.status, a.body)
 	}
 }
@@ -190,10 +215,12 @@ func TestAnAddressThatIsNotWhatWasAskedFor(t *testing.T) {
 	if a := b.get("/mfa/verify/totp?factor=none"); a.status != http.StatusNotFound {
 		t.Errorf("a factor that is not there = %d, want 404", a.status)
 	}
-	if a, _ := b.call("POST", "/mfa/verify/totp/begin", map[string]string{"factor": "none"}); a.status != http.StatusNotFound {
+	if a, _ := b.call("POST", "/mfa/verify/totp/begin",
+		map[string]string{"factor": "none"}); a.status != http.StatusNotFound {
 		t.Errorf("a factor that is not there = %d, want 404", a.status)
 	}
-	if a, _ := b.call("POST", "/mfa/verify/totp/begin", map[string]string{"factor": strings.Repeat("x", 60_000)}); a.status != http.StatusNotFound {
+	if a, _ := b.call("POST", "/mfa/verify/totp/begin", map[string]string{"factor": strings.Repeat("x",
+		60_000)}); a.status != http.StatusNotFound {
 		t.Errorf("a factor of 60 kB = %d, want 404", a.status)
 	}
 }
@@ -225,7 +252,8 @@ func TestNamesOfFactors(t *testing.T) {
 		if a.status != http.StatusOK || inner(doc, "factor")["label"] != c.want {
 			t.Errorf("%s = %d %s, want %q", c.name, a.status, a.body, c.want)
 		}
-		if home := b.get("/mfa/"); strings.Contains(home.body, "<b onclick") || !strings.Contains(text(home.body), c.want) && c.name != "markup" {
+		if home := b.get("/mfa/"); strings.Contains(home.body, "<b onclick") || !strings.Contains(text(home.body), c.want) &&
+			c.name != "markup" {
 			t.Errorf("%s: the page shows %q", c.name, text(home.body))
 		}
 	}

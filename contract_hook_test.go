@@ -87,7 +87,8 @@ func TestAFunctionOfTheSiteThatFailsProvesNobody(t *testing.T) {
 			f.set("")
 			b.mustBeIn("account") // and recovers by itself
 			if log := s.log.String(); strings.Count(log, "hunter2") == 0 || strings.Contains(log, `panicked: hunter2`) {
-				t.Errorf("the log holds the error %d times, want the errors and not what panics held", strings.Count(log, "hunter2"))
+				t.Errorf("the log holds the error %d times, want the errors and not what panics held",
+					strings.Count(log, "hunter2"))
 			}
 		})
 	}
@@ -265,7 +266,8 @@ func TestAUserWithoutASessionIsNeverProvedAndToldOnce(t *testing.T) {
 	b := s.enrolled("alice")
 	named = false
 	for range 3 {
-		for _, path := range []string{"/account", "/vault", "/check", "/mfa/", "/mfa/verify", "/mfa/enroll/totp", "/mfa/status"} {
+		for _, path := range []string{"/account", "/vault", "/check", "/mfa/", "/mfa/verify", "/mfa/enroll/totp",
+			"/mfa/status"} {
 			for _, kind := range []string{"GET", "call"} {
 				if a := b.asks(kind, path); a.status != 500 || strings.Contains(a.body, "canary:") {
 					t.Fatalf("%s %s = %d %.80q, want 500", kind, path, a.status, a.body)
@@ -376,9 +378,11 @@ func TestPagesWithoutAStore(t *testing.T) {
 	b := s.enrolled("alice")
 	id := b.factor("totp")
 	for path, want := range map[string]int{
-		"/mfa/": 503, "/mfa/status": 503, "/mfa/verify": 503, "/mfa/verify/totp": 503, "/mfa/enroll": 503, "/mfa/enroll/totp": 503,
-		"/mfa/factors/" + id + "/rename": 503, "/mfa/factors/" + id + "/remove": 503, "/mfa/sessions/end": 503, "/mfa/recovered": 503,
-		"/account": 503, "/vault": 503, "/mfa/confirmed": 200, "/mfa/problems/denied": 200, "/open/x": 200,
+		"/mfa/": 503, "/mfa/status": 503, "/mfa/verify": 503, "/mfa/verify/totp": 503, "/mfa/enroll": 503,
+		"/mfa/enroll/totp":               503,
+		"/mfa/factors/" + id + "/rename": 503, "/mfa/factors/" + id + "/remove": 503, "/mfa/sessions/end": 503,
+		"/mfa/recovered": 503,
+		"/account":       503, "/vault": 503, "/mfa/confirmed": 200, "/mfa/problems/denied": 200, "/open/x": 200,
 	} {
 		for _, kind := range []string{"GET", "call"} {
 			s.advance(2 * time.Second) // a moment ago is no longer good enough
@@ -389,7 +393,8 @@ func TestPagesWithoutAStore(t *testing.T) {
 			f.mend()
 		}
 	}
-	for _, path := range []string{"/mfa/sessions/end", "/mfa/factors/" + id + "/pause", "/mfa/enroll/totp/begin", "/mfa/verify/totp/begin"} {
+	for _, path := range []string{"/mfa/sessions/end", "/mfa/factors/" + id + "/pause", "/mfa/enroll/totp/begin",
+		"/mfa/verify/totp/begin"} {
 		f.breakAt(1, "error")
 		if a := b.post(path, nil); a.status != 503 {
 			t.Errorf("POST %s = %d, want 503", path, a.status)
@@ -415,8 +420,10 @@ func TestOnEventComesBeforeTheProofAndMayKeepItBack(t *testing.T) {
 		kinds = nil
 		f.set(mode)
 		a := b.fill(page, b.code(0))
-		if a.status != status || a.next != "" || len(a.header.Values("Set-Cookie")) != 0 || strings.Contains(a.body, "hunter2") {
-			t.Errorf("%s: the right code = %d to %q with %q, want %d and no cookie", mode, a.status, a.next, a.header.Values("Set-Cookie"), status)
+		if a.status != status || a.next != "" || len(a.header.Values("Set-Cookie")) != 0 ||
+			strings.Contains(a.body, "hunter2") {
+			t.Errorf("%s: the right code = %d to %q with %q, want %d and no cookie", mode, a.status, a.next,
+				a.header.Values("Set-Cookie"), status)
 		}
 		if len(kinds) == 0 || kinds[0] != mfa.Proved {
 			t.Errorf("%s: OnEvent was called with %v", mode, kinds)
@@ -456,10 +463,12 @@ func TestNoticesSayWhatWhenWhereAndWhatToDo(t *testing.T) {
 	other := b.again("alice")
 	for range mfa.FreeTries {
 		page := other.get("/mfa/verify")
-		other.post("/mfa/verify/totp", url.Values{"ticket": {found(ticketField, page.body)}, "answer": {other.wrong()}}, agent)
+		other.post("/mfa/verify/totp", url.Values{"ticket": {found(ticketField, page.body)}, "answer": {other.wrong()}},
+			agent)
 	}
 	page = other.get("/mfa/verify/recovery")
-	other.post("/mfa/verify/recovery", url.Values{"ticket": {found(ticketField, page.body)}, "answer": {b.codes[0]}}, agent)
+	other.post("/mfa/verify/recovery", url.Values{"ticket": {found(ticketField, page.body)}, "answer": {b.codes[0]}},
+		agent)
 	b.post("/mfa/factors/"+id+"/remove", nil, agent)
 	for _, c := range []struct {
 		kind          mfa.Kind
@@ -478,7 +487,8 @@ func TestNoticesSayWhatWhenWhereAndWhatToDo(t *testing.T) {
 			t.Errorf("%s: subject %q, text %q, want %q and %q", c.kind, n.Subject, n.Text, c.subject, c.text)
 		}
 		for _, want := range []string{
-			"When: " + n.Event.At.UTC().Format("2 January 2006, 15:04 UTC"), "From: 2001:db8::7", "Browser: Browser/1.0 (Example)",
+			"When: " + n.Event.At.UTC().Format("2 January 2006, 15:04 UTC"), "From: 2001:db8::7",
+			"Browser: Browser/1.0 (Example)",
 			"If this was not you", s.server.URL + "/mfa/",
 		} {
 			if !strings.Contains(n.Text, want) {
@@ -516,7 +526,8 @@ func TestANoticeThatCannotBeDeliveredChangesNothing(t *testing.T) {
 		f.set(mode)
 		b := s.enrolled("alice")
 		b.mustBeIn("vault")
-		if log := s.log.String(); f.calls == 0 || !strings.Contains(log, "was not delivered") || !strings.Contains(log, "factor-added") {
+		if log := s.log.String(); f.calls == 0 || !strings.Contains(log, "was not delivered") ||
+			!strings.Contains(log, "factor-added") {
 			t.Errorf("%s: Notify was called %d times, and the log says\n%s", mode, f.calls, log)
 		}
 	}
@@ -589,7 +600,8 @@ func TestRecheckEndsProofs(t *testing.T) {
 	}{
 		{"the default", mfa.Recheck{}, 3*time.Hour - time.Second, 6 * time.Hour},
 		{"an hour or two", mfa.Recheck{Min: time.Hour, Max: 2 * time.Hour}, time.Hour - time.Second, 2 * time.Hour},
-		{"exactly ten minutes", mfa.Recheck{Min: 10 * time.Minute, Max: 10 * time.Minute}, 10*time.Minute - time.Second, 10 * time.Minute},
+		{"exactly ten minutes", mfa.Recheck{Min: 10 * time.Minute, Max: 10 * time.Minute}, 10*time.Minute - time.Second,
+			10 * time.Minute},
 		{"off", mfa.Recheck{Off: true}, 1000 * time.Hour, 0},
 	} {
 		s := newSite(t, func(_ *site, config *sallyport.Config) { config.Recheck = c.recheck })
@@ -611,18 +623,21 @@ func TestRecheckEndsProofs(t *testing.T) {
 
 // At most four users are known to one browser, whose cookie tells nothing about them and opens nothing.
 func TestTheKnownBrowserCookieOpensNothing(t *testing.T) {
-	s := newSite(t)
+	var known []bool
+	s := newSite(t, func(_ *site, c *sallyport.Config) {
+		c.OnEvent = func(_ context.Context, ev mfa.Event) error { known = append(known, ev.Known); return nil }
+	})
 	b := s.browser()
-	users := []string{"alice", "bob", "carol", "dave", "erin"}
-	sizes := map[int]bool{}
-	for _, u := range users {
+	sizes, secrets := map[int]bool{}, map[string]string{}
+	for _, u := range []string{"alice", "bob", "carol", "dave", "erin"} {
 		b.login(u)
 		b.enroll()
-		known := b.cookie("__Host-sallyport-known")
-		if strings.Contains(known, u) {
-			t.Errorf("the cookie tells %q", known)
+		secrets[u] = b.secret
+		cookie := b.cookie("__Host-sallyport-known")
+		if strings.Contains(cookie, u) {
+			t.Errorf("the cookie tells %q", cookie)
 		}
-		sizes[len(known)] = true
+		sizes[len(cookie)] = true
 	}
 	if len(sizes) != 4 {
 		t.Errorf("the cookie had %d sizes for one to five users, want 4", len(sizes))
@@ -633,5 +648,15 @@ func TestTheKnownBrowserCookieOpensNothing(t *testing.T) {
 	fresh.mustBeOut("vault")
 	if a := fresh.get("/mfa/"); withoutQuery(a.next) != "/mfa/verify" {
 		t.Errorf("GET /mfa/ with the cookie alone = %d to %q", a.status, a.next)
+	}
+	for user, want := range map[string]bool{"alice": false, "bob": true, "carol": true, "dave": true, "erin": true} {
+		other := s.login(user)
+		other.secret = secrets[user]
+		other.setCookie("__Host-sallyport-known", b.cookie("__Host-sallyport-known"))
+		known = nil
+		other.prove()
+		if len(known) == 0 || known[0] != want {
+			t.Errorf("the browser is known to %s: %v, want %v", user, known, want)
+		}
 	}
 }

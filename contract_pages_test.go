@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -23,257 +24,282 @@ func inner(doc map[string]any, name string) map[string]any {
 	return m
 }
 
-// The whole life of an account in documents, as an app of a phone goes it: no page, no redirect, no header of a browser.
+// docs is an app that speaks documents: no page, no redirect, no header of a browser.
+type docs struct {
+	*browser
+	t *testing.T
+}
+
+// expect sends a request and checks status, type and the names in the answer.
+func (d docs) expect(method, path string, body any, status int, want string) map[string]any {
+	d.t.Helper()
+	a, doc := d.call(method, path, body)
+	if a.status != status || names(doc) != want || a.header.Get("Content-Type") != "application/json" {
+		d.t.Fatalf("%s %s = %d %s %s, want %d with %q",
+			method, path, a.status, a.header.Get("Content-Type"), a.body, status, want)
+	}
+	return doc
+}
+
+// values checks fields of a document.
+func (d docs) values(what string, doc map[string]any, want map[string]any) {
+	d.t.Helper()
+	for name, value := range want {
+		if !reflect.DeepEqual(doc[name], value) {
+			d.t.Errorf("%s: %s = %v, want %v", what, name, doc[name], value)
+		}
+	}
+}
+
+func (d docs) begins(path string, body any) (doc, prompt map[string]any) {
+	d.t.Helper()
+	doc = d.expect("POST", path+"/begin", body, 200, "expires prompt ticket")
+	at, err := time.Parse(time.RFC3339, doc["expires"].(string))
+	if want := d.s.clock().Add(10 * time.Minute); err != nil || !at.Equal(want) {
+		d.t.Errorf("expires = %v, want %v", doc["expires"], want)
+	}
+	return doc, inner(doc, "prompt")
+}
+
+const (
+	statusNames = "due_at factors must proved_at strength user"
+	factorNames = "created id label last_used method strength"
+)
+
+// The whole life of an account in documents.
 func TestTheWholeWayInDocuments(t *testing.T) {
 	s := newSite(t)
-	b := s.login("alice")
-	expect := func(a answer, doc map[string]any, status int, want string) {
-		t.Helper()
-		if a.status != status || names(doc) != want || a.header.Get("Content-Type") != "application/json" {
-			t.Fatalf("%d %s %s, want %d with %q", a.status, a.header.Get("Content-Type"), a.body, status, want)
-		}
+	d := docs{s.login("alice"), t}
+	d.values("status", d.expect("GET", "/mfa/status", nil, 200, statusNames), map[string]any{
+		"user": "alice", "factors": 0.0, "must": "", "strength": nil, "proved_at": nil, "due_at": nil,
+	})
+	d.values("home", d.expect("GET", "/mfa/", nil, 200, "browsers factors methods user"), map[string]any{
+		"user": "alice", "factors": []any{}, "methods": []any{"totp"},
+	})
+	id := d.addsAnApp()
+	codes := d.savesCodes()
+	other := docs{d.again("alice"), t}
+	other.proves(id)
+	other.manages(id)
+	d.mustBeOut("account") // other ended all sessions but its own
+	if len(codes) != 10 {
+		t.Errorf("%d recovery codes, want ten", len(codes))
 	}
-	expires := func(doc map[string]any, after time.Duration) {
-		t.Helper()
-		at, err := time.Parse(time.RFC3339, doc["expires"].(string))
-		if want := s.clock().Add(after); err != nil || !at.Equal(want) {
-			t.Errorf("expires = %v, want %v", doc["expires"], want)
-		}
-	}
+	other.expect("POST", "/mfa/factors/"+id+"/remove", nil, 200, "factor next")
+	d.values("home", other.expect("GET", "/mfa/", nil, 200, "browsers factors methods user"), map[string]any{"factors": []any{}})
+}
 
-	a, doc := b.call("GET", "/mfa/status", nil)
-	expect(a, doc, 200, "due_at factors must proved_at strength user")
-	if doc["user"] != "alice" || doc["factors"] != 0.0 || doc["must"] != "" || doc["strength"] != nil || doc["proved_at"] != nil || doc["due_at"] != nil {
-		t.Errorf("status of somebody without factors = %s", a.body)
-	}
-	a, doc = b.call("GET", "/mfa/", nil)
-	expect(a, doc, 200, "browsers factors methods user")
-	if list, ok := doc["factors"].([]any); !ok || len(list) != 0 {
-		t.Errorf("factors = %v, want an empty list", doc["factors"])
-	}
-	a, doc = b.call("GET", "/mfa/enroll", nil)
-	expect(a, doc, 200, "methods")
-	if want := []any{"totp"}; !slices.Equal(doc["methods"].([]any), want) {
-		t.Errorf("methods = %v, want %v", doc["methods"], want)
-	}
-	a, doc = b.call("GET", "/mfa/enroll/totp", nil)
-	expect(a, doc, 200, "enrollable method strength")
-	if doc["method"] != "totp" || doc["strength"] != "typed" || doc["enrollable"] != true {
-		t.Errorf("the method = %s", a.body)
-	}
-
-	a, doc = b.call("POST", "/mfa/enroll/totp/begin", map[string]string{})
-	expect(a, doc, 200, "expires prompt ticket")
-	expires(doc, 10*time.Minute)
-	prompt := inner(doc, "prompt")
+func (d docs) addsAnApp() (id string) {
+	d.t.Helper()
+	d.values("enroll", d.expect("GET", "/mfa/enroll", nil, 200, "methods"), map[string]any{"methods": []any{"totp"}})
+	d.values("method", d.expect("GET", "/mfa/enroll/totp", nil, 200, "enrollable method strength"), map[string]any{
+		"method": "totp", "strength": "typed", "enrollable": true,
+	})
+	doc, prompt := d.begins("/mfa/enroll/totp", map[string]string{})
 	if names(prompt) != "qr secret uri" || !strings.HasPrefix(prompt["qr"].(string), "<svg ") {
-		t.Errorf("prompt = %v", prompt)
+		d.t.Errorf("prompt = %v", prompt)
 	}
 	uri, err := url.Parse(prompt["uri"].(string))
-	if err != nil || uri.Scheme != "otpauth" || uri.Query().Get("secret") != prompt["secret"] || uri.Query().Get("issuer") != "Example" {
-		t.Errorf("uri = %v", prompt["uri"])
+	if err != nil || uri.Scheme != "otpauth" || uri.Query().Get("secret") != prompt["secret"] ||
+		uri.Query().Get("issuer") != "Example" {
+		d.t.Errorf("uri = %v", prompt["uri"])
 	}
-	b.secret = prompt["secret"].(string)
-	a, doc = b.call("POST", "/mfa/enroll/totp", map[string]any{"ticket": doc["ticket"], "answer": b.code(0), "label": "Work phone"})
-	expect(a, doc, 201, "factor next")
+	d.secret = prompt["secret"].(string)
+	doc = d.expect("POST", "/mfa/enroll/totp", map[string]any{
+		"ticket": doc["ticket"], "answer": d.code(0), "label": "Work phone",
+	}, 201, "factor next")
+	d.values("enrolled", doc, map[string]any{"next": "/mfa/enroll/recovery"})
 	factor := inner(doc, "factor")
-	if names(factor) != "created id label last_used method strength" || factor["label"] != "Work phone" || factor["method"] != "totp" || factor["strength"] != "typed" {
-		t.Errorf("factor = %v", factor)
+	d.values("factor", factor, map[string]any{"label": "Work phone", "method": "totp", "strength": "typed"})
+	if names(factor) != factorNames {
+		d.t.Errorf("factor = %v", factor)
 	}
-	if doc["next"] != "/mfa/enroll/recovery" {
-		t.Errorf("next = %v, want the recovery codes", doc["next"])
-	}
-	id := factor["id"].(string)
+	return factor["id"].(string)
+}
 
-	a, doc = b.call("POST", "/mfa/enroll/recovery/begin", nil)
-	expect(a, doc, 200, "expires prompt ticket")
-	codes, ok := inner(doc, "prompt")["codes"].([]any)
-	if !ok || len(codes) != 10 || names(inner(doc, "prompt")) != "codes" {
-		t.Fatalf("prompt = %v, want ten codes", doc["prompt"])
+func (d docs) savesCodes() []any {
+	d.t.Helper()
+	doc, prompt := d.begins("/mfa/enroll/recovery", nil)
+	codes, _ := prompt["codes"].([]any)
+	if len(codes) == 0 || names(prompt) != "codes" {
+		d.t.Fatalf("prompt = %v, want codes", prompt)
 	}
-	a, doc = b.call("POST", "/mfa/enroll/recovery", map[string]any{"ticket": doc["ticket"], "answer": codes[3]})
-	expect(a, doc, 201, "factor next")
-	if f := inner(doc, "factor"); f["method"] != "recovery" || f["strength"] != "recovered" || f["left"] != 10.0 {
-		t.Errorf("factor = %v", f)
-	}
+	answer := map[string]any{"ticket": doc["ticket"], "answer": codes[3]}
+	doc = d.expect("POST", "/mfa/enroll/recovery", answer, 201, "factor next")
+	d.values("factor", inner(doc, "factor"), map[string]any{"method": "recovery", "strength": "recovered", "left": 10.0})
+	return codes
+}
 
-	other := b.again("alice")
-	a, doc = other.call("GET", "/mfa/status", nil)
-	expect(a, doc, 200, "due_at factors must proved_at strength user")
-	if doc["must"] != "verify" || doc["factors"] != 0.0 {
-		t.Errorf("status of somebody unproved = %s", a.body)
-	}
-	a, doc = other.call("GET", "/mfa/verify", nil)
-	expect(a, doc, 200, "choices")
-	choices := doc["choices"].([]any)
-	if len(choices) != 2 {
-		t.Fatalf("choices = %v, want the app and the recovery codes", choices)
-	}
+func (d docs) proves(id string) {
+	d.t.Helper()
+	d.values("status", d.expect("GET", "/mfa/status", nil, 200, statusNames), map[string]any{
+		"must": "verify", "factors": 0.0,
+	})
+	choices := d.expect("GET", "/mfa/verify", nil, 200, "choices")["choices"].([]any)
 	first := choices[0].(map[string]any)
-	if names(first) != "factor label method strength url" || first["factor"] != id || first["method"] != "totp" || first["label"] != "Work phone" {
-		t.Errorf("the first choice = %v", first)
+	if len(choices) != 2 || names(first) != "factor label method strength url" {
+		d.t.Fatalf("choices = %v, want the app and the recovery codes", choices)
 	}
-	a, doc = other.call("GET", "/mfa/verify/recovery", nil)
-	expect(a, doc, 200, "choices")
-	if list := doc["choices"].([]any); len(list) != 1 || list[0].(map[string]any)["method"] != "recovery" {
-		t.Errorf("choices of one method = %v", list)
+	d.values("first choice", first, map[string]any{"factor": id, "method": "totp", "label": "Work phone"})
+	choices = d.expect("GET", "/mfa/verify/recovery", nil, 200, "choices")["choices"].([]any)
+	if len(choices) != 1 || choices[0].(map[string]any)["method"] != "recovery" {
+		d.t.Errorf("choices of one method = %v", choices)
 	}
-	s.advance(time.Minute)
-	a, doc = other.call("POST", "/mfa/verify/totp/begin", map[string]any{"factor": id})
-	expect(a, doc, 200, "expires prompt ticket")
-	expires(doc, 10*time.Minute)
-	if p := inner(doc, "prompt"); names(p) != "digits factor" || p["digits"] != 6.0 || p["factor"] != id {
-		t.Errorf("prompt = %v", p)
+	d.s.advance(time.Minute)
+	doc, prompt := d.begins("/mfa/verify/totp", map[string]any{"factor": id})
+	if !reflect.DeepEqual(prompt, map[string]any{"digits": 6.0, "factor": id}) {
+		d.t.Errorf("prompt = %v", prompt)
 	}
-	a, doc = other.call("POST", "/mfa/verify/totp", map[string]any{"ticket": doc["ticket"], "answer": other.code(0)})
-	expect(a, doc, 200, "next proved")
+	answer := map[string]any{"ticket": doc["ticket"], "answer": d.code(0)}
+	doc = d.expect("POST", "/mfa/verify/totp", answer, 200, "next proved")
 	proved := inner(doc, "proved")
-	if names(proved) != "at factor method strength until" || proved["factor"] != id || proved["method"] != "totp" || proved["strength"] != "typed" {
-		t.Errorf("proved = %v", proved)
-	}
+	d.values("proof", proved, map[string]any{
+		"factor": id, "method": "totp", "strength": "typed", "at": d.s.clock().Format(time.RFC3339),
+	})
 	until, err := time.Parse(time.RFC3339, proved["until"].(string))
-	if span := until.Sub(s.clock()); err != nil || span < 3*time.Hour-time.Second || span > 6*time.Hour {
-		t.Errorf("until = %v, %v after now, want from 3 to 6 hours", proved["until"], span)
+	span := until.Sub(d.s.clock())
+	if names(proved) != "at factor method strength until" || err != nil || span < 3*time.Hour-time.Second ||
+		span > 6*time.Hour {
+		d.t.Errorf("proved = %v, %v from now, want from 3 to 6 hours", proved, span)
 	}
-	if doc["next"] != "/" {
-		t.Errorf("next = %v", doc["next"])
-	}
-	a, doc = other.call("GET", "/mfa/status", nil)
-	expect(a, doc, 200, "due_at factors must proved_at strength user")
-	if doc["must"] != "" || doc["factors"] != 1.0 || doc["strength"] != "typed" || doc["due_at"] != proved["until"] {
-		t.Errorf("status of somebody proved = %s", a.body)
-	}
+	d.values("answer", doc, map[string]any{"next": "/"})
+	d.values("status", d.expect("GET", "/mfa/status", nil, 200, statusNames), map[string]any{
+		"must": "", "factors": 1.0, "strength": "typed", "due_at": proved["until"], "proved_at": proved["at"],
+	})
+}
 
-	a, doc = other.call("GET", "/mfa/", nil)
-	expect(a, doc, 200, "browsers factors methods user")
-	if list := doc["factors"].([]any); len(list) != 2 || !slices.Equal(doc["methods"].([]any), []any{"totp", "recovery"}) {
-		t.Errorf("the security home = %s", a.body)
+func (d docs) manages(id string) {
+	d.t.Helper()
+	change := func(id, change string, body any) map[string]any {
+		d.t.Helper()
+		doc := d.expect("POST", "/mfa/factors/"+id+"/"+change, body, 200, "factor next")
+		d.values(change, doc, map[string]any{"next": "/mfa/"})
+		return inner(doc, "factor")
 	}
-	a, doc = other.call("POST", "/mfa/factors/"+id+"/rename", map[string]any{"label": "Old phone"})
-	expect(a, doc, 200, "factor next")
-	if inner(doc, "factor")["label"] != "Old phone" || doc["next"] != "/mfa/" {
-		t.Errorf("renamed = %s", a.body)
-	}
-	a, doc = other.call("POST", "/mfa/factors/"+id+"/prefer", nil)
-	expect(a, doc, 200, "factor next")
-	if inner(doc, "factor")["preferred"] != true {
-		t.Errorf("preferred = %s", a.body)
-	}
-	recovery := other.factor("recovery")
-	a, doc = other.call("POST", "/mfa/factors/"+recovery+"/pause", nil)
-	expect(a, doc, 200, "factor next")
-	if off, _ := inner(doc, "factor")["off"].([]any); !slices.Equal(off, []any{"paused"}) {
-		t.Errorf("paused = %s", a.body)
-	}
-	a, doc = other.call("POST", "/mfa/factors/"+recovery+"/resume", nil)
-	expect(a, doc, 200, "factor next")
-	if inner(doc, "factor")["off"] != nil {
-		t.Errorf("resumed = %s", a.body)
-	}
+	home := d.expect("GET", "/mfa/", nil, 200, "browsers factors methods user")
+	d.values("home", home, map[string]any{"methods": []any{"totp", "recovery"}})
+	d.values("renamed", change(id, "rename", map[string]any{"label": "Old phone"}), map[string]any{"label": "Old phone"})
+	d.values("preferred", change(id, "prefer", nil), map[string]any{"preferred": true})
+	recovery := d.factor("recovery")
+	d.values("paused", change(recovery, "pause", nil), map[string]any{"off": []any{"paused"}})
+	d.values("resumed", change(recovery, "resume", nil), map[string]any{"off": nil})
 	for _, ask := range []string{"rename", "pause", "remove"} {
-		a, doc = other.call("GET", "/mfa/factors/"+id+"/"+ask, nil)
-		expect(a, doc, 200, "factor")
+		d.expect("GET", "/mfa/factors/"+id+"/"+ask, nil, 200, "factor")
 	}
-	a, doc = other.call("GET", "/mfa/sessions/end", nil)
-	expect(a, doc, 200, "next")
-	a, doc = other.call("POST", "/mfa/sessions/end", nil)
-	expect(a, doc, 200, "next")
-	other.mustBeIn("account")
-	b.mustBeOut("account")
-	a, doc = other.call("POST", "/mfa/factors/"+id+"/remove", nil)
-	expect(a, doc, 200, "factor next")
-	a, doc = other.call("GET", "/mfa/", nil)
-	if list := doc["factors"].([]any); len(list) != 0 {
-		t.Errorf("factors after the last was removed = %s", a.body)
+	d.expect("GET", "/mfa/sessions/end", nil, 200, "next")
+	d.expect("POST", "/mfa/sessions/end", nil, 200, "next")
+	d.mustBeIn("account")
+}
+
+// hands is a browser without JavaScript: it loads pages, follows links and sends forms.
+type hands struct {
+	*browser
+	t *testing.T
+}
+
+func (h hands) sees(path, title string) answer {
+	h.t.Helper()
+	page := h.get(path)
+	kind := page.header.Get("Content-Type")
+	if page.status != http.StatusOK || kind != "text/html; charset=utf-8" || heading(page) != title {
+		h.t.Fatalf("GET %s = %d %q to %q, want %q", path, page.status, heading(page), page.next, title)
 	}
+	return page
+}
+
+func (h hands) led(a answer, want string) {
+	h.t.Helper()
+	if a.status != http.StatusSeeOther || withoutQuery(a.next) != want {
+		h.t.Fatalf("the answer = %d to %q, want to %q\n%s", a.status, a.next, want, text(a.body))
+	}
+}
+
+// sends sends the form of a page with these fields.
+func (h hands) sends(page answer, form url.Values) answer {
+	h.t.Helper()
+	return h.post(found(formAction, page.body), form)
 }
 
 // The same in pages with forms alone, as a browser without JavaScript goes it.
 func TestTheWholeWayInPagesWithoutJavaScript(t *testing.T) {
 	s := newSite(t)
-	b := s.login("alice")
-	show := func(path, title string) answer {
-		t.Helper()
-		page := b.get(path)
-		if page.status != http.StatusOK || page.header.Get("Content-Type") != "text/html; charset=utf-8" || heading(page) != title {
-			t.Fatalf("GET %s = %d %q to %q, want %q", path, page.status, heading(page), page.next, title)
-		}
-		return page
-	}
-	leads := func(a answer, want string) {
-		t.Helper()
-		if place, _, _ := strings.Cut(a.next, "?"); a.status != http.StatusSeeOther || place != want {
-			t.Fatalf("the answer = %d to %q, want to %q\n%s", a.status, a.next, want, text(a.body))
-		}
-	}
-	send := func(page answer) answer { t.Helper(); return b.post(found(formAction, page.body), nil) }
-
-	leads(b.get("/vault"), "/mfa/enroll")
-	leads(b.get(b.get("/vault").next), "/mfa/enroll/totp")
-	page := b.follow(b.get("/vault"))
-	b.secret = secretOf(page)
-	if wrong := b.fill(page, b.wrong(), "label", "My phone"); wrong.status != 422 || !strings.Contains(wrong.body, `value="My phone"`) ||
-		secretOf(wrong) != b.secret || !strings.Contains(wrong.body, `role="alert"`) {
-		t.Fatalf("a wrong code = %d, want the same page with what was typed", wrong.status)
-	} else {
-		page = wrong
-	}
-	a := b.fill(page, b.code(0), "label", "My phone")
-	leads(a, "/mfa/enroll/recovery")
-	page = b.get(a.next)
-	b.saveCodesFrom(page)
-	leads(b.fill(page, b.codes[9]), "/vault")
-	b.mustBeIn("vault")
-
-	home := show("/mfa/", "Your security settings")
+	h := hands{s.login("alice"), t}
+	h.addsAnApp()
+	id := h.factor("totp")
+	home := h.sees("/mfa/", "Your security settings")
 	if !strings.Contains(home.body, "My phone") || !strings.Contains(text(home.body), "10 unused codes are left") {
 		t.Errorf("the security home:\n%s", text(home.body))
 	}
-	id := b.factor("totp")
-	page = show("/mfa/factors/"+id+"/rename", "Rename My phone")
-	leads(b.post(found(formAction, page.body), url.Values{"label": {"Old phone"}}), "/mfa/")
-	show("/mfa/factors/"+id+"/pause", "Pause Old phone?")
-	page = show("/mfa/sessions/end", "End other sessions?")
-	leads(send(page), "/mfa/")
-	leads(b.post("/mfa/factors/"+id+"/prefer", nil), "/mfa/")
+	page := h.sees("/mfa/factors/"+id+"/rename", "Rename My phone")
+	h.led(h.sends(page, url.Values{"label": {"Old phone"}}), "/mfa/")
+	h.sees("/mfa/factors/"+id+"/pause", "Pause Old phone?")
+	h.led(h.sends(h.sees("/mfa/sessions/end", "End other sessions?"), nil), "/mfa/")
+	h.led(h.post("/mfa/factors/"+id+"/prefer", nil), "/mfa/")
 
-	other := b.again("alice")
-	s.advance(time.Minute)
-	page = other.get(other.get("/vault").next)
-	choose := other.get(found(othersLink, page.body))
-	if choose.status != http.StatusOK || !strings.Contains(choose.body, "Recovery codes") {
-		t.Fatalf("another way = %d\n%s", choose.status, text(choose.body))
-	}
-	a = other.fill(other.get(found(recoveryLink, choose.body)), strings.ToLower(b.codes[0]))
-	leads(a, "/mfa/recovered")
-	page = other.get(a.next)
-	if !strings.Contains(text(page.body), "9 unused codes are left") || !strings.Contains(page.body, `href="/vault"`) {
-		t.Errorf("after a recovery code:\n%s", text(page.body))
-	}
-	other.mustBeIn("vault")
-	b = other
-	page = b.get(found(renewLink, page.body))
-	if !strings.Contains(text(page.body), "take the place of the codes you have") {
-		t.Errorf("new codes = %d, and nothing says that the old ones end:\n%s", page.status, text(page.body))
-	}
-	old, recovered := b.codes, s.clock()
-	b.saveCodesFrom(page)
-	s.advance(time.Minute)
-	leads(b.fill(page, b.codes[0]), "/vault")
-	b.mustBeIn("vault") // the code that was used still counts, from when it was used
-	_, doc := b.call("GET", "/mfa/status", nil)
-	if doc["proved_at"] != recovered.Format(time.RFC3339) || doc["strength"] != "recovered" {
-		t.Errorf("after new codes were made the status = %v, want a proof of %v", doc, recovered)
-	}
-	if slices.Contains(b.codes, old[1]) {
-		t.Error("a new set holds a code of the old one")
-	}
-	page = show("/mfa/factors/"+id+"/remove", "Remove Old phone?")
-	leads(send(page), "/mfa/")
-	if home := show("/mfa/", "Your security settings"); !strings.Contains(text(home.body), "You have not added any yet") {
+	h = hands{h.again("alice"), t}
+	h.losesThePhone()
+	h.led(h.sends(h.sees("/mfa/factors/"+id+"/remove", "Remove Old phone?"), nil), "/mfa/")
+	home = h.sees("/mfa/", "Your security settings")
+	if !strings.Contains(text(home.body), "You have not added any yet") {
 		t.Errorf("the security home after the last was removed:\n%s", text(home.body))
 	}
-	show("/mfa/status", "Where you stand")
+	h.sees("/mfa/status", "Where you stand")
+}
+
+// addsAnApp goes from a page that asks for a factor to the app, the codes and back to that page.
+func (h hands) addsAnApp() {
+	h.t.Helper()
+	a := h.get("/vault")
+	h.led(a, "/mfa/enroll")
+	a = h.get(a.next)
+	h.led(a, "/mfa/enroll/totp")
+	page := h.get(a.next)
+	h.secret = secretOf(page)
+	page = h.fill(page, h.wrong(), "label", "My phone")
+	if page.status != 422 || !strings.Contains(page.body, `value="My phone"`) || secretOf(page) != h.secret ||
+		!strings.Contains(page.body, `role="alert"`) {
+		h.t.Fatalf("a wrong code = %d, want the same page with what was typed\n%s", page.status, text(page.body))
+	}
+	a = h.fill(page, h.code(0), "label", "My phone")
+	h.led(a, "/mfa/enroll/recovery")
+	page = h.get(a.next)
+	h.saveCodesFrom(page)
+	h.led(h.fill(page, h.codes[9]), "/vault")
+	h.mustBeIn("vault")
+}
+
+// losesThePhone goes in with a recovery code and makes new ones.
+func (h hands) losesThePhone() {
+	h.t.Helper()
+	h.s.advance(time.Minute)
+	page := h.get(h.get("/vault").next)
+	choose := h.get(found(othersLink, page.body))
+	if choose.status != http.StatusOK || !strings.Contains(choose.body, "Recovery codes") {
+		h.t.Fatalf("another way = %d\n%s", choose.status, text(choose.body))
+	}
+	a := h.fill(h.get(found(recoveryLink, choose.body)), strings.ToLower(h.codes[0]))
+	h.led(a, "/mfa/recovered")
+	page = h.get(a.next)
+	if !strings.Contains(text(page.body), "9 unused codes are left") || !strings.Contains(page.body, `href="/vault"`) {
+		h.t.Errorf("after a recovery code:\n%s", text(page.body))
+	}
+	h.mustBeIn("vault")
+	page = h.get(found(renewLink, page.body))
+	if !strings.Contains(text(page.body), "take the place of the codes you have") {
+		h.t.Errorf("new codes = %d, and nothing says that the old ones end:\n%s", page.status, text(page.body))
+	}
+	old, recovered := h.codes, h.s.clock()
+	h.saveCodesFrom(page)
+	h.s.advance(time.Minute)
+	h.led(h.fill(page, h.codes[0]), "/vault")
+	if slices.Contains(h.codes, old[1]) {
+		h.t.Error("a new set holds a code of the old one")
+	}
+	h.mustBeIn("vault") // the code that was used still counts, from when it was used
+	_, doc := h.call("GET", "/mfa/status", nil)
+	if doc["proved_at"] != recovered.Format(time.RFC3339) || doc["strength"] != "recovered" {
+		h.t.Errorf("after new codes were made the status = %v, want a proof of %v", doc, recovered)
+	}
 }
 
 // saveCodesFrom reads the recovery codes of a page.
@@ -305,7 +331,8 @@ func TestASecondClickLeadsOnAsTheFirst(t *testing.T) {
 	}
 	// It is the proof that leads on, not the ticket: another login of hers has none.
 	other := b.again("alice")
-	if a := other.post("/mfa/verify/totp", url.Values{"ticket": {found(ticketField, page.body)}, "answer": {code}}); a.status != http.StatusConflict {
+	if a := other.post("/mfa/verify/totp", url.Values{"ticket": {found(ticketField, page.body)},
+		"answer": {code}}); a.status != http.StatusConflict {
 		t.Errorf("the ticket in another login = %d, want 409", a.status)
 	}
 	other.mustBeOut("account")
@@ -330,7 +357,8 @@ func TestASecondClickOfAnEnrollmentLeadsOnAsTheFirst(t *testing.T) {
 	page := b.follow(b.get("/vault"))
 	b.secret = secretOf(page)
 	first, second := b.fill(page, b.code(0)), b.fill(page, b.code(0))
-	if first.status != http.StatusSeeOther || second.status != http.StatusSeeOther || withoutQuery(first.next) != withoutQuery(second.next) {
+	if first.status != http.StatusSeeOther || second.status != http.StatusSeeOther ||
+		withoutQuery(first.next) != withoutQuery(second.next) {
 		t.Errorf("the clicks = %d to %q and %d to %q, want the same", first.status, first.next, second.status, second.next)
 	}
 	if n := len(b.factors()); n != 1 {
@@ -364,44 +392,74 @@ func TestWhoMeetsWhichPage(t *testing.T) {
 	people := []struct {
 		name string
 		*browser
-	}{{"a stranger", s.browser()}, {"without a factor", s.login("bob")}, {"unproved", alice.again("alice")}, {"proved", alice}}
+	}{{"a stranger", s.browser()}, {"without a factor", s.login("bob")}, {"unproved", alice.again("alice")},
+		{"proved", alice}}
 	for _, c := range []struct {
 		request string
 		pages   [4]string // by people: status, and where to
 		docs    [4]string // by people: status, and the name of a problem
 	}{
-		{"GET /mfa/", [4]string{"303 /login", "200", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"GET /mfa/", [4]string{"303 /login", "200", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
 		{"GET /mfa/status", [4]string{"303 /login", "200", "200", "200"}, [4]string{"401 must-sign-in", "200", "200", "200"}},
-		{"GET /mfa/verify", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"}, [4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
-		{"GET /mfa/verify/totp", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"}, [4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
-		{"GET /mfa/verify/recovery", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"}, [4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
-		{"GET /mfa/verify/sent", [4]string{"303 /login", "404", "404", "404"}, [4]string{"401 must-sign-in", "404 unknown-method", "404 unknown-method", "404 unknown-method"}},
-		{"GET /mfa/confirmed", [4]string{"303 /login", "200", "200", "200"}, [4]string{"401 must-sign-in", "200", "200", "200"}},
-		{"GET /mfa/recovered", [4]string{"303 /login", "200", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
-		{"GET /mfa/enroll", [4]string{"303 /login", "303 /mfa/enroll/totp", "303 /mfa/verify", "303 /mfa/enroll/totp"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
-		{"GET /mfa/enroll/totp", [4]string{"303 /login", "200", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
-		{"GET /mfa/enroll/recovery", [4]string{"303 /login", "303 /mfa/enroll", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
-		{"GET /mfa/enroll/sent", [4]string{"303 /login", "404", "404", "404"}, [4]string{"401 must-sign-in", "404 unknown-method", "404 unknown-method", "404 unknown-method"}},
-		{"GET /mfa/factors/" + id + "/rename", [4]string{"303 /login", "404", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "200"}},
-		{"GET /mfa/factors/" + id + "/pause", [4]string{"303 /login", "404", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "200"}},
-		{"GET /mfa/factors/" + id + "/remove", [4]string{"303 /login", "404", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "200"}},
-		{"GET /mfa/factors/" + id + "/resume", [4]string{"303 /login", "405", "405", "405"}, [4]string{"401 must-sign-in", "405 invalid-request", "405 invalid-request", "405 invalid-request"}},
-		{"GET /mfa/factors/" + id + "/steal", [4]string{"303 /login", "404", "404", "404"}, [4]string{"401 must-sign-in", "404 not-found", "404 not-found", "404 not-found"}},
-		{"GET /mfa/factors/none/rename", [4]string{"303 /login", "404", "303 /mfa/verify", "404"}, [4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "404 not-found"}},
-		{"GET /mfa/sessions/end", [4]string{"303 /login", "200", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"GET /mfa/verify", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"},
+			[4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
+		{"GET /mfa/verify/totp", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"},
+			[4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
+		{"GET /mfa/verify/recovery", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"},
+			[4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
+		{"GET /mfa/verify/sent", [4]string{"303 /login", "404", "404", "404"},
+			[4]string{"401 must-sign-in", "404 unknown-method", "404 unknown-method", "404 unknown-method"}},
+		{"GET /mfa/confirmed", [4]string{"303 /login", "200", "200", "200"},
+			[4]string{"401 must-sign-in", "200", "200", "200"}},
+		{"GET /mfa/recovered", [4]string{"303 /login", "200", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"GET /mfa/enroll", [4]string{"303 /login", "303 /mfa/enroll/totp", "303 /mfa/verify", "303 /mfa/enroll/totp"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"GET /mfa/enroll/totp", [4]string{"303 /login", "200", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"GET /mfa/enroll/recovery", [4]string{"303 /login", "303 /mfa/enroll", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"GET /mfa/enroll/sent", [4]string{"303 /login", "404", "404", "404"},
+			[4]string{"401 must-sign-in", "404 unknown-method", "404 unknown-method", "404 unknown-method"}},
+		{"GET /mfa/factors/" + id + "/rename", [4]string{"303 /login", "404", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "200"}},
+		{"GET /mfa/factors/" + id + "/pause", [4]string{"303 /login", "404", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "200"}},
+		{"GET /mfa/factors/" + id + "/remove", [4]string{"303 /login", "404", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "200"}},
+		{"GET /mfa/factors/" + id + "/resume", [4]string{"303 /login", "405", "405", "405"},
+			[4]string{"401 must-sign-in", "405 invalid-request", "405 invalid-request", "405 invalid-request"}},
+		{"GET /mfa/factors/" + id + "/steal", [4]string{"303 /login", "404", "404", "404"},
+			[4]string{"401 must-sign-in", "404 not-found", "404 not-found", "404 not-found"}},
+		{"GET /mfa/factors/none/rename", [4]string{"303 /login", "404", "303 /mfa/verify", "404"},
+			[4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "404 not-found"}},
+		{"GET /mfa/sessions/end", [4]string{"303 /login", "200", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
 		{"GET /mfa/problems/denied", [4]string{"200", "200", "200", "200"}, [4]string{"200", "200", "200", "200"}},
-		{"GET /mfa/problems/other", [4]string{"404", "404", "404", "404"}, [4]string{"404 not-found", "404 not-found", "404 not-found", "404 not-found"}},
-		{"GET /mfa/static/other.js", [4]string{"404", "404", "404", "404"}, [4]string{"404 not-found", "404 not-found", "404 not-found", "404 not-found"}},
-		{"GET /mfa", [4]string{"303 /mfa/", "303 /mfa/", "303 /mfa/", "303 /mfa/"}, [4]string{"303 /mfa/", "303 /mfa/", "303 /mfa/", "303 /mfa/"}},
+		{"GET /mfa/problems/other", [4]string{"404", "404", "404", "404"},
+			[4]string{"404 not-found", "404 not-found", "404 not-found", "404 not-found"}},
+		{"GET /mfa/static/other.js", [4]string{"404", "404", "404", "404"},
+			[4]string{"404 not-found", "404 not-found", "404 not-found", "404 not-found"}},
+		{"GET /mfa", [4]string{"303 /mfa/", "303 /mfa/", "303 /mfa/", "303 /mfa/"},
+			[4]string{"303 /mfa/", "303 /mfa/", "303 /mfa/", "303 /mfa/"}},
 
-		{"POST /mfa/verify/totp/begin", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"}, [4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
-		{"POST /mfa/verify/totp", [4]string{"303 /login", "400", "400", "400"}, [4]string{"401 must-sign-in", "400 invalid-request", "400 invalid-request", "400 invalid-request"}},
-		{"POST /mfa/verify/sent", [4]string{"303 /login", "404", "404", "404"}, [4]string{"401 must-sign-in", "404 unknown-method", "404 unknown-method", "404 unknown-method"}},
-		{"POST /mfa/enroll/totp/begin", [4]string{"303 /login", "200", "303 /mfa/verify", "200"}, [4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
-		{"POST /mfa/enroll/totp", [4]string{"303 /login", "400", "400", "400"}, [4]string{"401 must-sign-in", "400 invalid-request", "400 invalid-request", "400 invalid-request"}},
-		{"POST /mfa/factors/none/pause", [4]string{"303 /login", "404", "303 /mfa/verify", "404"}, [4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "404 not-found"}},
-		{"POST /mfa/factors/" + id + "/rename", [4]string{"303 /login", "400", "400", "400"}, [4]string{"401 must-sign-in", "400 invalid-request", "400 invalid-request", "400 invalid-request"}},
-		{"POST /mfa/factors/" + id + "/steal", [4]string{"303 /login", "404", "404", "404"}, [4]string{"401 must-sign-in", "404 not-found", "404 not-found", "404 not-found"}},
+		{"POST /mfa/verify/totp/begin", [4]string{"303 /login", "303 /mfa/enroll", "200", "200"},
+			[4]string{"401 must-sign-in", "401 must-enroll", "200", "200"}},
+		{"POST /mfa/verify/totp", [4]string{"303 /login", "400", "400", "400"},
+			[4]string{"401 must-sign-in", "400 invalid-request", "400 invalid-request", "400 invalid-request"}},
+		{"POST /mfa/verify/sent", [4]string{"303 /login", "404", "404", "404"},
+			[4]string{"401 must-sign-in", "404 unknown-method", "404 unknown-method", "404 unknown-method"}},
+		{"POST /mfa/enroll/totp/begin", [4]string{"303 /login", "200", "303 /mfa/verify", "200"},
+			[4]string{"401 must-sign-in", "200", "401 must-verify", "200"}},
+		{"POST /mfa/enroll/totp", [4]string{"303 /login", "400", "400", "400"},
+			[4]string{"401 must-sign-in", "400 invalid-request", "400 invalid-request", "400 invalid-request"}},
+		{"POST /mfa/factors/none/pause", [4]string{"303 /login", "404", "303 /mfa/verify", "404"},
+			[4]string{"401 must-sign-in", "404 not-found", "401 must-verify", "404 not-found"}},
+		{"POST /mfa/factors/" + id + "/rename", [4]string{"303 /login", "400", "400", "400"},
+			[4]string{"401 must-sign-in", "400 invalid-request", "400 invalid-request", "400 invalid-request"}},
+		{"POST /mfa/factors/" + id + "/steal", [4]string{"303 /login", "404", "404", "404"},
+			[4]string{"401 must-sign-in", "404 not-found", "404 not-found", "404 not-found"}},
 	} {
 		method, path, _ := strings.Cut(c.request, " ")
 		for i, who := range people {
@@ -410,7 +468,8 @@ func TestWhoMeetsWhichPage(t *testing.T) {
 				page = who.get(path)
 				head := who.do("HEAD", path, "", "", navigating...)
 				if head.status != page.status || head.body != "" || withoutQuery(head.next) != withoutQuery(page.next) {
-					t.Errorf("%s, HEAD %s = %d to %q, want as GET: %d to %q", who.name, path, head.status, head.next, page.status, page.next)
+					t.Errorf("%s, HEAD %s = %d to %q, want as GET: %d to %q", who.name, path, head.status, head.next, page.status,
+						page.next)
 				}
 			} else {
 				page = who.post(path, nil)
@@ -533,7 +592,8 @@ func TestStaticFilesAreKeptForEverUnderHashedNames(t *testing.T) {
 	if len(links) != 3 {
 		t.Fatalf("%d static files on the page, want script, style and icon", len(links))
 	}
-	types := map[string]string{"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+	types := map[string]string{"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8",
+		"svg": "image/svg+xml"}
 	for _, l := range links {
 		a := s.browser().get(l[1])
 		if a.status != http.StatusOK || a.body == "" || a.header.Get("Content-Type") != types[l[2]] {
@@ -575,7 +635,8 @@ func TestAnotherPathAndSignInPage(t *testing.T) {
 		t.Errorf("GET /account/second/ = %d, links to /mfa/: %v", home.status, strings.Contains(home.body, "/mfa/"))
 	}
 	doc := problemOf2(b.again("alice").asks("call", "/vault"))
-	if !strings.HasPrefix(doc["url"].(string), "/account/second/verify?back=") || doc["type"] != "/account/second/problems/must-verify" {
+	if !strings.HasPrefix(doc["url"].(string), "/account/second/verify?back=") ||
+		doc["type"] != "/account/second/problems/must-verify" {
 		t.Errorf("problem = %v", doc)
 	}
 	if a := s.browser().get("/vault"); a.next != "/id/sign-in?next=%2Fvault" {

@@ -30,7 +30,8 @@ func (b *browser) asking(method, path, contentType, body string, more ...header)
 }
 
 func occasions() []occasion {
-	fixed := func(make func(*site) *browser, method, path, contentType, body string, more ...header) func(*testing.T) (*browser, func(...header) answer) {
+	fixed := func(make func(*site) *browser, method, path, contentType, body string,
+		more ...header) func(*testing.T) (*browser, func(...header) answer) {
 		return func(t *testing.T) (*browser, func(...header) answer) {
 			b := make(newSite(t))
 			return b, b.asking(method, path, contentType, body, more...)
@@ -154,17 +155,20 @@ func TestAWrongAnswerCarriesTheNextTicket(t *testing.T) {
 	first := s.clock().Add(10 * time.Minute)
 	s.advance(minute)
 	a, doc := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": ticket, "answer": b.wrong()})
-	if names(doc) != "detail expires prompt status ticket title type" || doc["ticket"] == ticket || names(inner(doc, "prompt")) != "digits factor" {
+	if names(doc) != "detail expires prompt status ticket title type" || doc["ticket"] == ticket ||
+		names(inner(doc, "prompt")) != "digits factor" {
 		t.Fatalf("a wrong answer = %d %s", a.status, a.body)
 	}
 	if at, err := time.Parse(time.RFC3339, doc["expires"].(string)); err != nil || !at.Equal(first) {
 		t.Errorf("the next ticket expires %v, want %v as the first one", doc["expires"], first)
 	}
-	if again, _ := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": ticket, "answer": b.code(0)}); again.status != 409 {
+	if again, _ := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": ticket,
+		"answer": b.code(0)}); again.status != 409 {
 		t.Errorf("the ticket that was answered = %d, want 409", again.status)
 	}
 	next := doc["ticket"].(string)
-	if right, doc := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": next, "answer": b.code(0)}); doc["proved"] == nil {
+	if right, doc := b.call("POST", "/mfa/verify/totp", map[string]string{"ticket": next,
+		"answer": b.code(0)}); doc["proved"] == nil {
 		t.Errorf("the next ticket = %d %s, want a proof", right.status, right.body)
 	}
 }
@@ -181,7 +185,8 @@ func TestAnExhaustedBudgetSaysHowLong(t *testing.T) {
 		}
 	}
 	page := b.get("/mfa/verify")
-	if page.status != 429 || page.header.Get("Retry-After") != "30" || !strings.Contains(page.body, `data-sallyport-seconds="30"`) ||
+	if page.status != 429 || page.header.Get("Retry-After") != "30" ||
+		!strings.Contains(page.body, `data-sallyport-seconds="30"`) ||
 		!strings.Contains(text(page.body), "Try again in 30 seconds.") || found(recoveryLink, page.body) == "" {
 		t.Errorf("the page = %d, Retry-After %q\n%s", page.status, page.header.Get("Retry-After"), text(page.body))
 	}
@@ -221,9 +226,11 @@ func TestWhereRequestsMayComeFrom(t *testing.T) {
 		{"an old browser on another site", []header{origin("https://evil.example")}, false},
 		{"an old browser that hides its origin", []header{origin("null")}, false},
 		{"an old browser on our host by http", []header{origin("http://" + s.host())}, false},
-		{"an old browser on our host at another port", []header{origin(strings.TrimSuffix(s.server.URL, s.host()[strings.LastIndex(s.host(), ":"):]))}, false},
+		{"an old browser on our host at another port", []header{origin(strings.TrimSuffix(s.server.URL,
+			s.host()[strings.LastIndex(s.host(), ":"):]))}, false},
 		{"an old browser on our origin with a slash", []header{origin(s.server.URL + "/")}, false},
-		{"an old browser on another site, whose Host says the same", []header{origin("https://evil.example"), {"Host", "evil.example"}, {"Cookie", b.cookies()}}, false},
+		{"an old browser on another site, whose Host says the same",
+			[]header{origin("https://evil.example"), {"Host", "evil.example"}, {"Cookie", b.cookies()}}, false},
 		{"two origins", []header{origin("https://evil.example"), origin(s.server.URL)}, false},
 	} {
 		a := b.do("POST", "/mfa/enroll/totp/begin", "", "", append([]header{acceptJSON}, c.headers...)...)
@@ -239,8 +246,8 @@ func TestWhereRequestsMayComeFrom(t *testing.T) {
 // wantHeaders are the headers of SECURITY.md section 1, as every answer of ours carries them.
 var wantHeaders = map[string]string{
 	"Cache-Control": "no-store",
-	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
+		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 	"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
 	"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 	"Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
@@ -254,7 +261,8 @@ func checkHeaders(t *testing.T, name string, a answer) {
 			t.Errorf("%s (%d): %s = %q, want %q", name, a.status, h, got, want)
 		}
 	}
-	if vary := strings.Join(a.header.Values("Vary"), ", "); !strings.Contains(vary, "Cookie") || !strings.Contains(vary, "Accept") {
+	if vary := strings.Join(a.header.Values("Vary"), ", "); !strings.Contains(vary, "Cookie") ||
+		!strings.Contains(vary, "Accept") {
 		t.Errorf("%s (%d): Vary = %q", name, a.status, vary)
 	}
 }
@@ -290,19 +298,22 @@ func TestEveryAnswerOfOursCarriesItsHeaders(t *testing.T) {
 	} {
 		checkHeaders(t, name, a)
 	}
-	if a := alice.get("/account"); a.header.Get("Etag") != `"1"` || a.header.Get("Cache-Control") != "public, max-age=600" {
+	if a := alice.get("/account"); a.header.Get("Etag") != `"1"` ||
+		a.header.Get("Cache-Control") != "public, max-age=600" {
 		t.Errorf("the site's own headers were changed: %v", a.header)
 	}
 	for who, b := range people {
 		for _, path := range []string{
 			"/mfa", "/mfa/", "/mfa/status", "/mfa/verify", "/mfa/verify?choose=1", "/mfa/verify/totp", "/mfa/verify/recovery",
 			"/mfa/verify/none", "/mfa/confirmed", "/mfa/recovered", "/mfa/enroll", "/mfa/enroll/totp", "/mfa/enroll/recovery",
-			"/mfa/factors/" + id + "/rename", "/mfa/factors/" + id + "/remove", "/mfa/factors/" + id + "/resume", "/mfa/sessions/end",
+			"/mfa/factors/" + id + "/rename", "/mfa/factors/" + id + "/remove", "/mfa/factors/" + id + "/resume",
+			"/mfa/sessions/end",
 			"/mfa/problems/denied", "/mfa/problems/none", "/mfa/nowhere", "/mfa/x.css", "/mfa/manage/;a.js", "/mfa/verify/;a.js",
 			"/mfa/static/none.css", "/mfa/%2e%2e/x", "/mfa/verify%2ftotp",
 		} {
 			for name, a := range map[string]answer{
-				"as a page": b.get(path), "as a document": b.do("GET", path, "", "", acceptJSON), "HEAD": b.do("HEAD", path, "", ""),
+				"as a page": b.get(path), "as a document": b.do("GET", path, "", "", acceptJSON),
+				"HEAD": b.do("HEAD", path, "", ""),
 				"POST": b.post(path, nil), "DELETE": b.do("DELETE", path, "", "", acceptJSON),
 				"POST from elsewhere": b.do("POST", path, "", "", header{"Origin", "https://evil.example"}),
 			} {
@@ -334,7 +345,8 @@ func TestCookiesOfLocalhost(t *testing.T) {
 	b := s.login("alice")
 	page := b.follow(b.get("/mfa/enroll/totp", header{"Origin", "http://localhost:8080"}))
 	b.secret = secretOf(page)
-	a := b.do("POST", "/mfa/enroll/totp", formType, url.Values{"ticket": {found(ticketField, page.body)}, "answer": {b.code(0)}}.Encode())
+	a := b.do("POST", "/mfa/enroll/totp", formType, url.Values{"ticket": {found(ticketField, page.body)},
+		"answer": {b.code(0)}}.Encode())
 	checkCookies(t, a, "", false)
 	b.mustBeIn("account")
 }

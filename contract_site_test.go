@@ -98,8 +98,10 @@ func TestWhoMeetsWhichDoor(t *testing.T) {
 	}
 	kinds := []string{"GET", "HEAD", "fetch", "call", "POST", "POST by fetch"}
 	in := []string{"in", "in", "in", "in", "in", "in"}
-	verify := []string{"to /mfa/verify", "to /mfa/verify", "must-verify", "must-verify", "Unauthorized page", "must-verify"}
-	enroll := []string{"to /mfa/enroll", "to /mfa/enroll", "must-enroll", "must-enroll", "Unauthorized page", "must-enroll"}
+	verify := []string{"to /mfa/verify", "to /mfa/verify", "must-verify", "must-verify", "Unauthorized page",
+		"must-verify"}
+	enroll := []string{"to /mfa/enroll", "to /mfa/enroll", "must-enroll", "must-enroll", "Unauthorized page",
+		"must-enroll"}
 	signIn := func(next string) []string {
 		to := "to /login next " + next
 		return []string{to, to, "must-sign-in", "must-sign-in", "to /login", "must-sign-in"}
@@ -338,7 +340,8 @@ func TestCredentialsInAuthorizationAreNoWayAround(t *testing.T) {
 		{"bearer", says(nil), header{"Authorization", "Bearer abc"}, "/account", 401},
 		{"an empty value", says(nil), header{"Authorization", ""}, "/account", 401},
 		{"what is open", says(nil), basic, "/open/x", 200},
-		{"proved in another way", says(func(r *http.Request) bool { return r.Header.Get("Authorization") == basic.value }), basic, "/account", 200},
+		{"proved in another way", says(func(r *http.Request) bool { return r.Header.Get("Authorization") == basic.value }),
+			basic, "/account", 200},
 		{"not proved in another way", says(func(*http.Request) bool { return false }), basic, "/account", 401},
 		{"a function that panics", says(func(*http.Request) bool { panic("hunter2") }), basic, "/account", 500},
 		{"a part that asks for a factor", says(func(*http.Request) bool { return true }), basic, "/vault", 401},
@@ -354,7 +357,8 @@ func TestCredentialsInAuthorizationAreNoWayAround(t *testing.T) {
 	}
 	s := newSite(t)
 	b := s.enrolled("alice").again("alice")
-	if a := b.do("GET", "/account", "", "", append(calling, basic)...); problemOf(t, a).Type != "/mfa/problems/must-verify" {
+	if a := b.do("GET", "/account", "", "", append(calling, basic)...); problemOf(t,
+		a).Type != "/mfa/problems/must-verify" {
 		t.Errorf("credentials beside an unproved session = %s", a.body)
 	}
 }
@@ -376,19 +380,24 @@ func TestOnlyAPlainSpellingIsOpen(t *testing.T) {
 		{"POST /logout", true}, {"GET /docs/one", true}, {"HEAD /docs/one", true}, {"GET /s/de/help", true},
 		{"GET https://example.com/open/a", true}, {"GET /caf%C3%A9/x", true},
 
-		{"GET /account", false}, {"GET /open", false}, {"GET /opening", false}, {"GET /OPEN/a", false}, {"GET /logout", false},
-		{"POST /logout/", false}, {"POST /docs/one", false}, {"GET /docs/", false}, {"GET /docs/one/two", false}, {"GET /docs/one/", false},
+		{"GET /account", false}, {"GET /open", false}, {"GET /opening", false}, {"GET /OPEN/a", false},
+		{"GET /logout", false},
+		{"POST /logout/", false}, {"POST /docs/one", false}, {"GET /docs/", false}, {"GET /docs/one/two", false},
+		{"GET /docs/one/", false},
 		{"GET //open/a", false}, {"GET /open//a", false}, {"GET ///", false}, {"GET /.", false}, {"GET /./open/a", false},
 		{"GET /open/.", false}, {"GET /open/..", false}, {"GET /open/../account", false}, {"GET /open/./a", false},
 		{"GET /open/%2e%2e/account", false}, {"GET /open/.%2E/account", false}, {"GET /open/..%2faccount", false},
-		{"GET /open%2fa", false}, {"GET /%6fpen/a", false}, {"GET /open/%61", false}, {"GET /open/a%2Fb", false}, {"GET /s/en/%68elp", false},
+		{"GET /open%2fa", false}, {"GET /%6fpen/a", false}, {"GET /open/%61", false}, {"GET /open/a%2Fb", false},
+		{"GET /s/en/%68elp", false},
 		{"GET /open/a;b", false}, {"GET /open/a%3bb", false}, {"GET /open/;/../account", false},
-		{`GET /open/a\b`, false}, {"GET /open/a%5cb", false}, {"GET /open/%00", false}, {"GET /open/%252e%252e/account", false},
+		{`GET /open/a\b`, false}, {"GET /open/a%5cb", false}, {"GET /open/%00", false},
+		{"GET /open/%252e%252e/account", false},
 		{"GET /open/caf%c3%a9", false}, {"GET /docs/%2e%2e", false}, {"GET /docs/one%2Ftwo", false},
 		{"GET https://example.com/open/../account", false}, {"GET https://example.com//open/a", false},
 		{"CONNECT /open/a", false}, {"OPTIONS *", false},
 	} {
-		a := s.raw(c.request + " HTTP/1.1\r\nHost: " + s.host() + "\r\nCookie: " + b.cookies() + "\r\nConnection: close\r\n\r\n")
+		a := s.raw(c.request + " HTTP/1.1\r\nHost: " + s.host() + "\r\nCookie: " + b.cookies() +
+			"\r\nConnection: close\r\n\r\n")
 		open := a.status == http.StatusOK && (strings.HasPrefix(c.request, "HEAD") || strings.Contains(a.body, "canary:"))
 		if open != c.open {
 			t.Errorf("%s = %d %.60q, want open: %v", c.request, a.status, a.body, c.open)
@@ -400,7 +409,8 @@ func TestTheInnermostDecisionIsInTheContext(t *testing.T) {
 	s := newSite(t)
 	var outer, inner mfa.Decision
 	var there [2]bool
-	vault := s.guard.Require(mfa.Policy{Factors: 1, MaxAge: minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	vault := s.guard.Require(mfa.Policy{Factors: 1, MaxAge: minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		inner, there[1] = sallyport.DecisionFrom(r.Context())
 	}))
 	b := s.enrolled("alice")
@@ -411,7 +421,8 @@ func TestTheInnermostDecisionIsInTheContext(t *testing.T) {
 	if a := b.get("/anything"); a.status != http.StatusOK || there != [2]bool{true, true} {
 		t.Fatalf("GET = %d, decisions there: %v", a.status, there)
 	}
-	if outer.Action != mfa.Allow || outer.Reason != mfa.ReasonProved || outer.Policy != (mfa.Policy{}) || outer.Factors != 1 ||
+	if outer.Action != mfa.Allow || outer.Reason != mfa.ReasonProved || outer.Policy != (mfa.Policy{}) ||
+		outer.Factors != 1 ||
 		outer.Strength != mfa.Typed || !outer.At.Equal(s.clock()) {
 		t.Errorf("the outer decision = %+v", outer)
 	}
@@ -482,7 +493,8 @@ func TestThePolicyOfEachRequest(t *testing.T) {
 	s.server.Config.Handler = s.guard.RequireFunc(ask)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte("canary:required"))
 	}))
-	for path, want := range map[string]string{"/form": "in", "/account": "in", "/vault": "unavailable", "/check": "misconfigured"} {
+	for path, want := range map[string]string{"/form": "in", "/account": "in", "/vault": "unavailable",
+		"/check": "misconfigured"} {
 		if got := outcome(t, "call", alice.asks("call", path)); got != want {
 			t.Errorf("RequireFunc: GET %s = %q, want %q", path, got, want)
 		}

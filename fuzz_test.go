@@ -18,7 +18,8 @@ import (
 
 // A form that is read is what net/url reads, with one valid text for each name.
 func FuzzParseForm(f *testing.F) {
-	for _, seed := range []string{"", "a=b", "ticket=x&answer=1+2", "a=b&a=c", "a[]=b", "a=%ff", "%ff=a", "a=%zz", "a;b=c", "=x", "&&", "a=%00", "é=é"} {
+	for _, seed := range []string{"", "a=b", "ticket=x&answer=1+2", "a=b&a=c", "a[]=b", "a=%ff", "%ff=a", "a=%zz", "a;b=c",
+		"=x", "&&", "a=%00", "é=é"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -31,7 +32,8 @@ func FuzzParseForm(f *testing.F) {
 			t.Fatalf("ParseForm(%q) = %q, but net/url says %v, %v", body, fields, want, err)
 		}
 		for name, values := range want {
-			if got, ok := fields[name]; !ok || len(values) != 1 || got != values[0] || !utf8.ValidString(got) || !utf8.ValidString(name) {
+			if got, ok := fields[name]; !ok || len(values) != 1 || got != values[0] || !utf8.ValidString(got) ||
+				!utf8.ValidString(name) {
 				t.Errorf("ParseForm(%q)[%q] = %q, want %q", body, name, got, values)
 			}
 		}
@@ -41,8 +43,10 @@ func FuzzParseForm(f *testing.F) {
 // A document that is read is one valid flat object, with each name once, and what encoding/json reads.
 func FuzzParseJSON(f *testing.F) {
 	for _, seed := range []string{
-		`{}`, `{"a":"b"}`, ` {"ticket" : "x","answer":"1"} `, `{"a":"b","a":"c"}`, `{"a":"b","\u0061":"c"}`, `{"a":["b"]}`, `{"a":1}`,
-		`{"answer":{"id":"x","response":{"a":[1,2]}}}`, `{"answer":{}}{}`, `{"remember":true}`, `{"remember":false,"x":"y"}`, `{"remember":null}`,
+		`{}`, `{"a":"b"}`, ` {"ticket" : "x","answer":"1"} `, `{"a":"b","a":"c"}`, `{"a":"b","\u0061":"c"}`, `{"a":["b"]}`,
+		`{"a":1}`,
+		`{"answer":{"id":"x","response":{"a":[1,2]}}}`, `{"answer":{}}{}`, `{"remember":true}`, `{"remember":false,"x":"y"}`,
+		`{"remember":null}`,
 		`null`, `[]`, `{"a":"\ud800"}`, "{\"a\":\"\xff\"}", `{"a"}`, `{"a":}`, `{,}`, `{"a":"b",}`, `{"":""}`, `{"a":"b"}x`,
 	} {
 		f.Add([]byte(seed))
@@ -67,7 +71,8 @@ func FuzzParseJSON(f *testing.F) {
 				if got != text {
 					t.Errorf("ParseJSON(%q)[%q] = %q, want %q", body, name, got, text)
 				}
-			case name == "answer" && value[0] == '{', name == "remember" && (string(value) == "true" || string(value) == "false"):
+			case name == "answer" && value[0] == '{', name == "remember" &&
+				(string(value) == "true" || string(value) == "false"):
 				if got != string(value) {
 					t.Errorf("ParseJSON(%q)[%q] = %q, want it as it came", body, name, got)
 				}
@@ -132,14 +137,18 @@ func whatwgHost(location string) (host string, same bool) {
 }
 
 var awayPaths = []string{
-	"//evil.example", "///evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "/\n/evil.example", "\t//evil.example",
-	"https://evil.example", "https:evil.example", "javascript:alert(1)", "/a\r\nSet-Cookie: x=y", "evil.example", "", "/\x00/evil.example",
-	"//evil.example@site.example/", "/ /evil.example", " //evil.example", "/%09/evil.example", "/\u2028/x", "/\u00a0", "/\xff", "//", "/.//evil.example",
+	"//evil.example", "///evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "/\n/evil.example",
+	"\t//evil.example",
+	"https://evil.example", "https:evil.example", "javascript:alert(1)", "/a\r\nSet-Cookie: x=y", "evil.example", "",
+	"/\x00/evil.example",
+	"//evil.example@site.example/", "/ /evil.example", " //evil.example", "/%09/evil.example", "/\u2028/x", "/\u00a0",
+	"/\xff", "//", "/.//evil.example",
 }
 
 // Whatever text it is given, cleanSitePath returns a path that net/url and a browser read as one of this site.
 func FuzzCleanSitePath(f *testing.F) {
-	for _, seed := range append(awayPaths, "/", "/account?a=b&c=%2F#x", "/caf%C3%A9", "/a//b", "/..//x", "/"+strings.Repeat("x", 3000)) {
+	for _, seed := range append(awayPaths, "/", "/account?a=b&c=%2F#x", "/caf%C3%A9", "/a//b", "/..//x",
+		"/"+strings.Repeat("x", 3000)) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
@@ -239,7 +248,8 @@ func FuzzDecodeKnown(f *testing.F) {
 // The value of a cookie is the one that net/http finds first, where that accepts it at all.
 func FuzzCookieValue(f *testing.F) {
 	for _, seed := range []string{
-		"a=b", "a=b; c=d", "c=d; a=b", "a=1; a=2", "a", "a=", "=b", ";;a=b", " a=b ", "a =b", "aa=1;a=2", `a="b"`, "a=b=c", "A=b", "a=b;\ta=c", "a=\xff",
+		"a=b", "a=b; c=d", "c=d; a=b", "a=1; a=2", "a", "a=", "=b", ";;a=b", " a=b ", "a =b", "aa=1;a=2", `a="b"`, "a=b=c",
+		"A=b", "a=b;\ta=c", "a=\xff",
 	} {
 		f.Add(seed, "")
 		f.Add("x=y", seed)
@@ -280,7 +290,8 @@ func sealedLetters(s string) bool {
 // The media type of a body is one that the standard library reads, or it is none.
 func FuzzMediaType(f *testing.F) {
 	for _, seed := range []string{
-		"", "application/json", "Application/JSON; charset=utf-8", "application/x-www-form-urlencoded", "text/plain", ";", "a/b;c", "application/json,text/html", "\xff/a",
+		"", "application/json", "Application/JSON; charset=utf-8", "application/x-www-form-urlencoded", "text/plain", ";",
+		"a/b;c", "application/json,text/html", "\xff/a",
 	} {
 		f.Add(seed)
 	}
@@ -301,7 +312,8 @@ func FuzzMediaType(f *testing.F) {
 
 // Accept names a type if one of its parts is that type, whatever parameters follow.
 func FuzzAccepts(f *testing.F) {
-	for _, seed := range []string{"", "application/json", "text/html, application/json;q=0.5", "*/*", " APPLICATION/JSON ", "application/jsonx", ",,", ";application/json"} {
+	for _, seed := range []string{"", "application/json", "text/html, application/json;q=0.5", "*/*", " APPLICATION/JSON ",
+		"application/jsonx", ",,", ";application/json"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -320,7 +332,8 @@ func FuzzAccepts(f *testing.F) {
 // Keys that are read make a ring, and an error never repeats a long word of the file.
 func FuzzParseKeys(f *testing.F) {
 	for _, seed := range []string{
-		"", "# x", "k " + keyText(1), "k " + keyText(1) + "\nl " + keyText(2) + "\n", "k " + keyText(1) + "\nk " + keyText(2), keyText(1) + " k",
+		"", "# x", "k " + keyText(1), "k " + keyText(1) + "\nl " + keyText(2) + "\n", "k " + keyText(1) + "\nk " + keyText(2),
+		keyText(1) + " k",
 		"k " + strings.Repeat("A", 43), "k\t" + keyText(3) + "\r\n", "\ufeffk " + keyText(1), "k " + keyText(1)[:40], "k x y",
 	} {
 		f.Add([]byte(seed))

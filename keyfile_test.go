@@ -92,7 +92,8 @@ func TestAKeyFileIsMadeOnceForItsOwnerAlone(t *testing.T) {
 }
 
 func TestAKeyFileIsReadInItsOrder(t *testing.T) {
-	path := writeKeyFile(t, "# the newest first\n\nnew-1 "+keyText(1)+"\r\n  \t\n\tOLD_2\t"+keyText(2)+"  \n# "+keyText(3)+"\nlast "+keyText(4))
+	path := writeKeyFile(t,
+		"# the newest first\n\nnew-1 "+keyText(1)+"\r\n  \t\n\tOLD_2\t"+keyText(2)+"  \n# "+keyText(3)+"\nlast "+keyText(4))
 	keys, err := sallyport.KeyFile(path)()
 	if err != nil {
 		t.Fatal(err)

@@ -53,10 +53,10 @@ func (g *Guard) knownIn(r *http.Request) []knownUser {
 // remember marks this browser as known to the user, in the place of the one who was here longest ago.
 func (g *Guard) remember(w http.ResponseWriter, r *http.Request, userID string, at time.Time) error {
 	id := sha256.Sum256([]byte(userID))
-	list := slices.DeleteFunc(g.knownIn(r), func(k knownUser) bool { return k.user == id })
-	list = append(list, knownUser{id, at})
-	slices.SortFunc(list, func(a, b knownUser) int { return b.at.Compare(a.at) })
-	text, err := g.ring.SealText(g.c.Now(), knownPurpose, encodeKnown(list[:min(len(list), knownUsers)]), g.c.Origin)
+	others := slices.DeleteFunc(g.knownIn(r), func(k knownUser) bool { return k.user == id })
+	slices.SortFunc(others, func(a, b knownUser) int { return b.at.Compare(a.at) })
+	list := append([]knownUser{{id, at}}, others[:min(len(others), knownUsers-1)]...)
+	text, err := g.ring.SealText(g.c.Now(), knownPurpose, encodeKnown(list), g.c.Origin)
 	if err != nil {
 		return err
 	}

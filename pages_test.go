@@ -56,11 +56,13 @@ func families(t *testing.T) (must, may []string) {
 		return keys
 	}
 	methods := []string{
-		mfa.MethodPasskey, mfa.MethodTOTP, mfa.MethodHOTP, mfa.MethodRecovery, mfa.MethodSent, mfa.MethodYubico, mfa.MethodPass,
+		mfa.MethodPasskey, mfa.MethodTOTP, mfa.MethodHOTP, mfa.MethodRecovery, mfa.MethodSent, mfa.MethodYubico,
+		mfa.MethodPass,
 	}
 	kinds := []string{"noted"}
 	for _, kind := range []mfa.Kind{
-		mfa.FactorAdded, mfa.FactorRemoved, mfa.FactorPaused, mfa.FactorResumed, mfa.FactorStopped, mfa.RecoveryUsed, mfa.NewBrowser,
+		mfa.FactorAdded, mfa.FactorRemoved, mfa.FactorPaused, mfa.FactorResumed, mfa.FactorStopped, mfa.RecoveryUsed,
+		mfa.NewBrowser,
 		mfa.WrongInARow, mfa.SessionsEnded,
 	} {
 		kinds = append(kinds, string(kind))
@@ -73,7 +75,8 @@ func families(t *testing.T) (must, may []string) {
 		words("enroll-", sallyport.PagesOfMethods(), ".title"),
 		words("off.", []string{"paused", "stopped-by-support", "stopped-by-guesses"}, ""),
 		words("", []string{"rename", "pause", "remove"}, ".title", ".text", ".button"),
-		words("detail.", []string{string(mfa.WhyMustSignIn), string(mfa.WhyManaged), string(mfa.WhyTaken), string(mfa.WhyFull)}, ""),
+		words("detail.", []string{string(mfa.WhyMustSignIn), string(mfa.WhyManaged), string(mfa.WhyTaken),
+			string(mfa.WhyFull)}, ""),
 		words("status.", []string{"verify", "enroll"}, ""),
 	)
 	return must, words("wrong.", methods, "", ".text") // with a fallback
@@ -127,7 +130,8 @@ func TestASingularSaysTheSameInOtherWords(t *testing.T) {
 	}
 	for key, text := range g.Messages() {
 		if plural, ok := strings.CutSuffix(key, ".one"); ok {
-			if many := g.Messages()[plural]; !strings.Contains(many, "{count}") || strings.Contains(text, "{count}") || !strings.Contains(text, "1 ") {
+			if many := g.Messages()[plural]; !strings.Contains(many, "{count}") || strings.Contains(text, "{count}") ||
+				!strings.Contains(text, "1 ") {
 				t.Errorf("%q is %q, and the plural %q", key, text, many)
 			}
 		} else if strings.Contains(text, "{count}") && g.Messages()[key+".one"] == "" {
@@ -201,11 +205,13 @@ func TestEveryPageIsWholeAndHoldsNoMarkupFromOutside(t *testing.T) {
 	walk(t, func(template string, page answer) {
 		seen[template] = true
 		body := page.body
-		if page.status == http.StatusSeeOther || !strings.HasPrefix(body, "<!doctype html>") || !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
+		if page.status == http.StatusSeeOther || !strings.HasPrefix(body, "<!doctype html>") ||
+			!strings.HasSuffix(strings.TrimSpace(body), "</html>") {
 			t.Errorf("%s = %d to %q, no whole page:\n%s", template, page.status, page.next, body)
 			return
 		}
-		for _, bad := range []string{"<i onmouseover", "<no value>", "%!", "ZgotmplZ", "style=", " onclick=", "javascript:", "<nil>", "0001"} {
+		for _, bad := range []string{"<i onmouseover", "<no value>", "%!", "ZgotmplZ", "style=", " onclick=", "javascript:",
+			"<nil>", "0001"} {
 			if strings.Contains(body, bad) {
 				t.Errorf("%s holds %q:\n%s", template, bad, body)
 			}
@@ -233,7 +239,8 @@ func TestEveryPageIsWholeAndHoldsNoMarkupFromOutside(t *testing.T) {
 }
 
 var (
-	bareKey   = regexp.MustCompile(`\b(?:problem|detail|notice|method|choice|enroll|verify|home|action|wrong|off|wait)(?:-[a-z]+)?\.[a-z]+\b`)
+	bareKey = regexp.MustCompile(
+		`\b(?:problem|detail|notice|method|choice|enroll|verify|home|action|wrong|off|wait)(?:-[a-z]+)?\.[a-z]+\b`)
 	inputTag  = regexp.MustCompile(`<input [^>]*>`)
 	idOf      = regexp.MustCompile(` id="([^"]*)"`)
 	formTag   = regexp.MustCompile(`(?s)<form [^>]*>.*?</form>`)
@@ -261,7 +268,8 @@ func checkForms(t *testing.T, template, body string) {
 		}
 	}
 	for _, form := range formTag.FindAllString(body, -1) {
-		if !strings.Contains(form, `method="post"`) || !strings.Contains(form, ` action="/mfa/`) || !buttonTag.MatchString(form) {
+		if !strings.Contains(form, `method="post"`) || !strings.Contains(form, ` action="/mfa/`) ||
+			!buttonTag.MatchString(form) {
 			t.Errorf("%s has a form that cannot be sent without a script:\n%s", template, form)
 		}
 	}
@@ -277,7 +285,8 @@ func TestAPageOfAnEmptyAccount(t *testing.T) {
 	s := newSite(t)
 	b := s.login("alice")
 	page := b.get("/mfa/")
-	if page.status != http.StatusOK || !strings.Contains(text(page.body), "You have not added any yet") || found(addLink, page.body) == "" {
+	if page.status != http.StatusOK || !strings.Contains(text(page.body), "You have not added any yet") ||
+		found(addLink, page.body) == "" {
 		t.Errorf("GET /mfa/ = %d\n%s", page.status, text(page.body))
 	}
 	if strings.Contains(page.body, "sessions/end") {

@@ -209,14 +209,15 @@ func without(list []mfa.Factor, f mfa.Factor) []mfa.Factor {
 }
 
 // verifyPage shows the form of a ceremony. wrong is what became of the last answer; nil: this is the first.
-func (g *Guard) verifyPage(w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, list []mfa.Factor,
-	wrong *mfa.Refusal) error {
+func (g *Guard) verifyPage(
+	w http.ResponseWriter, r *http.Request, c *caller, status int, b *mfa.Begun, list []mfa.Factor, wrong *mfa.Refusal,
+) error {
 	if err := g.shown(b); err != nil {
 		return err
 	}
 	main := verifyMain{
-		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt, Factor: g.factorName(b.Factor),
-		FactorID: b.Factor.ID, Codes: codesOf(r, b), Others: g.others(c, list), Lost: g.lost(c),
+		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt,
+		Factor: g.factorName(b.Factor), FactorID: b.Factor.ID, Codes: codesOf(r, b), Others: g.others(c, list), Lost: g.lost(c),
 	}
 	if main.Codes == 1 && canResync(b.Method) {
 		main.Resync = g.link("verify/"+b.Method, "factor", b.Factor.ID, "codes", "2", "back", c.back)
@@ -420,7 +421,7 @@ func (g *Guard) afterProof(w http.ResponseWriter, r *http.Request, c *caller, do
 	return nil
 }
 
-// unproved answers an answer that was not accepted: with the next ticket, or by leading on where nothing more is needed.
+// unproved answers an answer that was not accepted: with the next ticket, or by leading on where nothing more is asked.
 func (g *Guard) unproved(w http.ResponseWriter, r *http.Request, c *caller, method string, err error) error {
 	if refusalOf(err, mfa.WhyNoTicket) != nil && g.isSatisfied(r, c) {
 		return g.leadOn(w, r, c)

@@ -18,8 +18,8 @@ import (
 	"github.com/chromedp/cdproto/webauthn"
 )
 
-// U2F keys that were registered before there was WebAuthn, under an AppID: the page asks for them by that, and the answer
-// says so. Browsers have it over https only.
+// U2F keys that were registered before there was WebAuthn, under an AppID: the page asks for them by that, and the
+// answer says so. Browsers have it over https only.
 func TestScriptAsksForKeysOfAnAppID(t *testing.T) {
 	for name, before := range map[string]string{"in this browser": "", "in a browser without the JSON methods": older} {
 		t.Run(name, func(t *testing.T) {
@@ -29,9 +29,7 @@ func TestScriptAsksForKeysOfAnAppID(t *testing.T) {
 			appID := s.url + "/app-id.json"
 			b := newTab(t)
 			b.before(before)
-			key := b.add(webauthn.VirtualAuthenticatorOptions{
-				Protocol: webauthn.AuthenticatorProtocolU2f, Transport: webauthn.AuthenticatorTransportUsb, AutomaticPresenceSimulation: true,
-			})
+			key := b.add(oldKey())
 			id, private := key.imports(appID)
 			asked := request().with("rpId", "old.mfa.test").with("userVerification", "discouraged").
 				with("allowCredentials", []object{{"type": "public-key", "id": base64url(id)}}).

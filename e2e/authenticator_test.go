@@ -30,6 +30,14 @@ func passkeys() webauthn.VirtualAuthenticatorOptions {
 	}
 }
 
+// oldKey are the options of a key of the time before passkeys: it only has a button.
+func oldKey() webauthn.VirtualAuthenticatorOptions {
+	return webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolU2f, Transport: webauthn.AuthenticatorTransportUsb,
+		AutomaticPresenceSimulation: true,
+	}
+}
+
 // webauthn takes the place of the browser's real authenticators: from here on there are none but those added.
 func (b *tab) webauthn() {
 	b.t.Helper()

@@ -54,9 +54,12 @@ func (b *tab) accessible(name string) {
 // fits fails the test if the page is wider than the tab.
 func (b *tab) fits(name string) {
 	b.t.Helper()
-	width, room := eval[int](b, `document.documentElement.scrollWidth`), eval[int](b, `document.documentElement.clientWidth`)
+	width := eval[int](b, `document.documentElement.scrollWidth`)
+	room := eval[int](b, `document.documentElement.clientWidth`)
 	if width > room {
-		widest := eval[string](b, `[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 120)).slice(0, 3).join("\n")`)
+		widest := eval[string](b, `[...document.querySelectorAll("body *")]
+.filter((e) => e.getBoundingClientRect().right > innerWidth)
+.map((e) => e.outerHTML.slice(0, 120)).slice(0, 3).join("\n")`)
 		b.t.Errorf("%s: %d pixels wide in a window of %d: %s", name, width, room, widest)
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 const codesPage = `<ol id="codes"><li><code>AAAAA-BBBBB</code></li><li><code>CCCCC-DDDDD</code></li></ol>
 <button type="button" id="copy" data-sallyport-copy="#codes" data-done="Copied" hidden>Copy</button>
-<button type="button" id="save" data-sallyport-download="#codes" data-filename="recovery-codes.txt" data-heading="Codes for Small" data-done="Saved" hidden>Download</button>
+<button type="button" id="save" data-sallyport-download="#codes"
+ data-filename="recovery-codes.txt" data-heading="Codes for Small" data-done="Saved" hidden>Download</button>
 <button type="button" id="print" data-sallyport-print hidden>Print</button>
 <p role="status" data-sallyport-said></p>`
 
@@ -124,7 +125,8 @@ Date.now = () => now() + skipped;
 const every = window.setInterval;
 window.setInterval = (f) => { window.tick = f; return every(() => {}, 1e6); };
 window.skip = (ms) => { skipped += ms; window.tick(); }; }`)
-	s.page("/wait", `<p role="status"><span id="wait" data-sallyport-seconds="30" data-done="You can try again now.">Try again in 30 seconds.</span></p>
+	s.page("/wait", `<p role="status">
+<span id="wait" data-sallyport-seconds="30" data-done="You can try again now.">Try again in 30 seconds.</span></p>
 <p role="status"><span id="long" data-sallyport-seconds="600" data-done="Now.">Try again in 10 minutes.</span></p>`)
 	b.open(s.url + "/wait")
 	said := func(want, live string) {
@@ -150,21 +152,24 @@ func TestScriptTellsTheBrowserItsPasskeys(t *testing.T) {
 for (const m of ["signalAllAcceptedCredentials", "signalCurrentUserDetails", "signalUnknownCredential"]) {
   PublicKeyCredential[m] = async (v) => { told.push(m + JSON.stringify(v)); throw new Error("no"); };
 }`
-	const values = `<p data-sallyport-signal='{"currentUserDetails":{"rpId":"a"},"allAcceptedCredentials":[{"rpId":"b"},{"rpId":"c"}],"other":{}}'></p>`
+	const values = `<p data-sallyport-signal='{"currentUserDetails":{"rpId":"a"},
+"allAcceptedCredentials":[{"rpId":"b"},{"rpId":"c"}],"other":{}}'></p>`
 	t.Run("all of it, whatever the browser answers", func(t *testing.T) {
 		s, b := newSmall(t), newTab(t)
 		b.before(told)
 		s.page("/home", values)
 		b.open(s.url + "/home")
 		b.until(`window.told.length === 3`)
-		want := `signalCurrentUserDetails{"rpId":"a"} signalAllAcceptedCredentials{"rpId":"b"} signalAllAcceptedCredentials{"rpId":"c"}`
+		want := `signalCurrentUserDetails{"rpId":"a"} ` +
+			`signalAllAcceptedCredentials{"rpId":"b"} signalAllAcceptedCredentials{"rpId":"c"}`
 		if got := eval[string](b, `told.join(" ")`); got != want {
 			t.Errorf("told %s, want %s", got, want)
 		}
 	})
 	t.Run("nothing where the browser cannot be told", func(t *testing.T) {
 		s, b := newSmall(t), newTab(t)
-		b.before(`for (const m of ["signalAllAcceptedCredentials", "signalCurrentUserDetails"]) delete PublicKeyCredential[m];`)
+		b.before(`delete PublicKeyCredential.signalAllAcceptedCredentials;
+delete PublicKeyCredential.signalCurrentUserDetails;`)
 		s.page("/home", values)
 		b.open(s.url + "/home")
 		b.until(`document.readyState === "complete" && window.sallyport`)

@@ -12,7 +12,7 @@ func TestATabSeesWhatGoesWrong(t *testing.T) {
 		"a style in the page":            {`<p style="color: red">Red</p>`, "Content Security Policy"},
 		"a picture that is missing":      {`<img alt="" src="/missing.png">`, "answer: 404"},
 		"a picture of another site":      {`<img alt="" src="https://example.org/x.png">`, "Content Security Policy"},
-		"a page that the script refuses": {`<form data-sallyport="verify" data-sallyport-prompt="not JSON"></form>`, "page error"},
+		"a page that the script refuses": {`<p data-sallyport-signal="not JSON"></p>`, "page error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, b := newSmall(t), newTab(t)

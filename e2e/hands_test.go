@@ -25,8 +25,10 @@ type hands interface {
 func named(name string) string {
 	quoted, _ := json.Marshal(name)
 	return `((want) => {
-const said = (e) => (e.getAttribute("aria-label") ?? (e.labels?.length ? e.labels[0].textContent : e.textContent)).trim().replace(/\s+/g, " ");
-const list = [...document.querySelectorAll("a[href], button, input:not([type=hidden])")].filter((e) => e.checkVisibility());
+const name = (e) => e.getAttribute("aria-label") ?? (e.labels?.length ? e.labels[0] : e).textContent;
+const said = (e) => name(e).trim().replace(/\s+/g, " ");
+const list = [...document.querySelectorAll("a[href], button, input:not([type=hidden])")]
+	.filter((e) => e.checkVisibility());
 return list.find((e) => said(e) === want) ?? list.find((e) => said(e).startsWith(want));
 })(` + string(quoted) + `)`
 }
@@ -70,7 +72,8 @@ func (keyboard) reach(b *tab, name string) {
 	at := `document.activeElement === ` + named(name)
 	for range 80 {
 		if eval[bool](b, at) {
-			ring := eval[string](b, `(({ outlineStyle, outlineWidth }) => outlineStyle + " " + outlineWidth)(getComputedStyle(document.activeElement))`)
+			ring := eval[string](b, `(({ outlineStyle, outlineWidth }) =>
+outlineStyle + " " + outlineWidth)(getComputedStyle(document.activeElement))`)
 			if ring == "none 0px" || ring[:4] == "none" {
 				b.t.Errorf("nobody sees that %q has the focus", name)
 			}

@@ -150,7 +150,7 @@ func TestAFormThatMeetsTheDoorIsSentAgain(t *testing.T) {
 		beside.until(`document.readyState === "complete" && ` + named("Code from Phone"))
 		beside.proves("Phone")
 		beside.says("go back to the other one and reload it")
-		if status := v.leads(chromedp.Reload()); status != 404 { // the site has nothing that takes the form, and says so itself
+		if status := v.leads(chromedp.Reload()); status != 404 { // the site itself says that it has nothing of the kind
 			t.Errorf("after the proof the form is answered %d, want the site's own 404", status)
 		}
 		v.says("there is no such page")

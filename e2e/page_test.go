@@ -165,7 +165,9 @@ func ceremony(kind string, prompt object) string {
 	for _, reason := range []string{"unsupported", "none", "cancelled", "timeout", "registered", "site", "failed"} {
 		texts += fmt.Sprintf(` data-sallyport-text-%s="said: %s"`, reason, reason)
 	}
-	return fmt.Sprintf(`<form method="post" action="/done" data-sallyport="%s" data-sallyport-prompt="%s"%s data-sallyport-once>
-<input type="hidden" name="ticket" value="a ticket"><input type="hidden" name="answer"><button id="go">Go</button></form>`,
+	return fmt.Sprintf(`<form method="post" action="/done"
+ data-sallyport="%s" data-sallyport-prompt="%s"%s data-sallyport-once>
+<input type="hidden" name="ticket" value="a ticket"><input type="hidden" name="answer">
+<button id="go">Go</button></form>`,
 		kind, html.EscapeString(prompt.text()), texts)
 }

@@ -30,7 +30,9 @@ func eachHand(t *testing.T, test func(t *testing.T, h hands)) {
 }
 
 // holder is a visitor who has added a passkey and kept recovery codes, and whose authenticator nobody is touching.
-func (d *demo) holder(t testing.TB, name string, h hands, o webauthn.VirtualAuthenticatorOptions) (*visitor, authenticator) {
+func (d *demo) holder(
+	t testing.TB, name string, h hands, o webauthn.VirtualAuthenticatorOptions,
+) (*visitor, authenticator) {
 	t.Helper()
 	v := d.visitor(t, name, h)
 	v.before(counted)
@@ -311,11 +313,8 @@ navigator.credentials.create = (o) => { o.publicKey.timeout = 1000; return creat
 	})
 }
 
-// A key of the time before passkeys: it only has a button.
-func TestU2FKeys(t *testing.T) {
-	v, key := startDemo(t).holder(t, "carol", keyboard{}, webauthn.VirtualAuthenticatorOptions{
-		Protocol: webauthn.AuthenticatorProtocolU2f, Transport: webauthn.AuthenticatorTransportUsb, AutomaticPresenceSimulation: true,
-	})
+func TestU2FKeysProve(t *testing.T) {
+	v, key := startDemo(t).holder(t, "carol", keyboard{}, oldKey())
 	v.signOut()
 	v.signIn()
 	v.answersPasskey(key)

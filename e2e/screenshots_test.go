@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -187,7 +186,7 @@ func checkShots(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"home.png", "verify.png"} {
-		if !slices.ContainsFunc(list, func(path string) bool { return strings.HasSuffix(path, string(filepath.Separator)+name) }) {
+		if !slices.Contains(list, filepath.Join(shotsDir, name)) {
 			t.Errorf("%s is missing", name)
 		}
 	}

@@ -35,7 +35,9 @@ func newDoor(t testing.TB) *door {
 			writeJSON(w, http.StatusOK, object{"next": d.next})
 		}
 	})
-	d.takes("/login", func(w http.ResponseWriter, body string) { writePage(w, http.StatusOK, `<p id="in">In by password</p>`) })
+	d.takes("/login", func(w http.ResponseWriter, body string) {
+		writePage(w, http.StatusOK, `<p id="in">In by password</p>`)
+	})
 	d.page("/inside", `<p id="in">In by passkey</p>`)
 	d.page("/", `<p id="in">At the front</p>`)
 	d.page("/enroll", ceremony("enroll", creation()))
@@ -102,7 +104,8 @@ func TestScriptSignsInByAutofill(t *testing.T) {
 		t.Errorf("the page says %q, want %q", got, want)
 	}
 	ticket, back, answer := d.signedIn()
-	if ticket != "ticket 1" || back != "/inside?a=b" || string(decode(t, answer.Response.UserHandle)) != "handle of alice" {
+	handle := string(decode(t, answer.Response.UserHandle))
+	if ticket != "ticket 1" || back != "/inside?a=b" || handle != "handle of alice" {
 		t.Errorf("sent: %q, %q, %+v", ticket, back, answer)
 	}
 	checkSignature(t, answer, a.credentials()[0])
@@ -216,7 +219,8 @@ func TestScriptTellsWhatTheServerRefuses(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		io.WriteString(w, `{"type":"/mfa/problems/wrong-answer","title":"That didn't work","detail":"This site does not know the passkey.",
+		io.WriteString(w, `{"type":"/mfa/problems/wrong-answer","title":"That didn't work",
+"detail":"This site does not know the passkey.",
 "signal":{"unknownCredential":{"rpId":"localhost","credentialId":"AAAA"}}}`)
 		return true
 	}
@@ -275,7 +279,8 @@ window.skip = (ms) => { skipped += ms; window.tick(); }; }`)
 	if n := d.begins.Load(); n != 2 {
 		t.Errorf("%d tickets after 9 minutes, want 2", n)
 	}
-	eval[bool](b, `Object.defineProperty(document, "hidden", { value: true, configurable: true }) && (window.skip(60 * 60e3) ?? true)`)
+	eval[bool](b, `Object.defineProperty(document, "hidden", { value: true, configurable: true }) &&
+(window.skip(60 * 60e3) ?? true)`)
 	if n := d.begins.Load(); n != 2 {
 		t.Errorf("%d tickets for a page that nobody sees, want 2", n)
 	}
@@ -312,9 +317,9 @@ func TestScriptMakesFieldsOfferPasskeys(t *testing.T) {
 	for name, c := range map[string]struct{ form, input, want string }{
 		"a field that says nothing":        {"data-sallyport-signin", ``, "username webauthn"},
 		"a field for names":                {"data-sallyport-signin", `autocomplete="username"`, "username webauthn"},
-		"a field for addresses":            {"data-sallyport-signin", `autocomplete="section-a email"`, "section-a email webauthn"},
+		"a field for addresses":            {"data-sallyport-signin", `autocomplete="home email"`, "home email webauthn"},
 		"a field that offers nothing":      {"data-sallyport-signin", `autocomplete="off"`, "username webauthn"},
-		"a field that offers them already": {"data-sallyport-signin", `autocomplete="username webauthn"`, "username webauthn"},
+		"a field that offers them already": {"data-sallyport-signin", `autocomplete="email webauthn"`, "email webauthn"},
 		"the field itself is marked":       {"", `data-sallyport-signin`, "username webauthn"},
 	} {
 		t.Run(name, func(t *testing.T) {

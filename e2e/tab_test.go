@@ -77,12 +77,14 @@ func (b *tab) listen(event any) {
 		}
 		b.fault("page error: %s", text)
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
+		switch e.Type {
+		case runtime.ConsoleAPICalledTypeError, runtime.ConsoleAPICalledTypeWarning, runtime.ConsoleAPICalledTypeAssert:
 			text, _ := json.Marshal(e.Args)
 			b.fault("console: %s", text)
 		}
 	case *log.EventEntryAdded:
-		if e.Entry.Source != log.EntrySourceNetwork && (e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning) {
+		bad := e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning
+		if bad && e.Entry.Source != log.EntrySourceNetwork {
 			b.fault("browser: %s: %s", e.Entry.Source, e.Entry.Text)
 		}
 	case *audits.EventIssueAdded:
@@ -216,15 +218,6 @@ func (b *tab) follow(selector string) int {
 	return b.leads(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// link clicks the link or button with this name.
-func (b *tab) link(name string) int {
-	b.t.Helper()
-	quoted, _ := json.Marshal(name)
-	b.until(`[...document.querySelectorAll("a, button")].some((e) => e.textContent.trim() === ` + string(quoted) + `)`)
-	eval[bool](b, `[...document.querySelectorAll("a, button")].find((e) => e.textContent.trim() === `+string(quoted)+`).setAttribute("data-test-here", "") ?? true`)
-	return b.follow("[data-test-here]")
-}
-
 // fill replaces what a field holds, by typing.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
@@ -235,7 +228,8 @@ func (b *tab) fill(selector, text string) {
 }
 
 // doubleClick is two clicks as fast as they can be sent. The first may lead to another page: from then on the browser
-// answers no question about the present one until the next is there, so where to click is asked before.
+// answers no question about the present one until the next is there, so where to click is asked before, and whether the
+// second click was taken may remain unanswered.
 func (b *tab) doubleClick(selector string) {
 	b.t.Helper()
 	quoted, _ := json.Marshal(selector)
@@ -243,9 +237,10 @@ func (b *tab) doubleClick(selector string) {
 e.scrollIntoView({ block: "center" });
 const r = e.getBoundingClientRect();
 return [r.x + r.width / 2, r.y + r.height / 2]; })()`)
-	for n := range int64(2) {
-		b.do(chromedp.MouseClickXY(at[0], at[1], func(p *input.DispatchMouseEventParams) { p.ClickCount = n + 1 }))
-	}
+	b.do(chromedp.MouseClickXY(at[0], at[1]))
+	ctx, cancel := context.WithTimeout(b.ctx, 3*time.Second)
+	defer cancel()
+	chromedp.Do(ctx, chromedp.MouseClickXY(at[0], at[1], func(p *input.DispatchMouseEventParams) { p.ClickCount = 2 }))
 }
 
 // press types keys, wherever the focus is.

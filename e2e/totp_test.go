@@ -91,7 +91,7 @@ func TestNoWayIsADeadEnd(t *testing.T) {
 	v.says("somebody has to make sure that it’s you")
 }
 
-// addsWithAMistake adds an app: the picture, the text and the link carry one secret, which a wrong code leaves as it is.
+// addsWithAMistake adds an app: the picture, the text and the link carry one secret, and a wrong code leaves it.
 func (v *visitor) addsWithAMistake(label string) {
 	v.t.Helper()
 	scanned := v.scan()
@@ -230,7 +230,8 @@ func TestRecoveryCodesCanBeSaved(t *testing.T) {
 	v.signIn()
 	v.open(v.d.url + "/mfa/enroll/totp")
 	v.addApp("Phone")
-	codes := strings.Join(eval[[]string](v.tab, `[...document.querySelectorAll("#codes code")].map((e) => e.textContent)`), "\n") + "\n"
+	list := eval[[]string](v.tab, `[...document.querySelectorAll("#codes code")].map((e) => e.textContent)`)
+	codes := strings.Join(list, "\n") + "\n"
 
 	v.hands.reach(v.tab, "Copy")
 	v.click("[data-test-here]")

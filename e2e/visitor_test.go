@@ -121,11 +121,12 @@ func (v *visitor) complains(status int) {
 		v.t.Errorf("the status is %d, want 422", status)
 	}
 	for what, expression := range map[string]string{
-		"an alert":                     `document.querySelector("[role=alert]")?.textContent.trim()`,
-		"a field that is marked":       `document.querySelector("[aria-invalid=true]")`,
-		"a field that names the alert": `document.querySelector("[aria-invalid=true]")?.getAttribute("aria-describedby").split(" ").includes(document.querySelector("[role=alert]").id)`,
-		"a title that says it first":   `document.title.startsWith("Error: ")`,
-		"a language":                   `document.documentElement.lang === "en"`,
+		"an alert":               `document.querySelector("[role=alert]")?.textContent.trim()`,
+		"a field that is marked": `document.querySelector("[aria-invalid=true]")`,
+		"a field that names the alert": `document.querySelector("[aria-invalid=true]")?.getAttribute("aria-describedby")
+.split(" ").includes(document.querySelector("[role=alert]").id)`,
+		"a title that says it first": `document.title.startsWith("Error: ")`,
+		"a language":                 `document.documentElement.lang === "en"`,
 	} {
 		if !eval[bool](v.tab, "Boolean("+expression+")") {
 			v.t.Errorf("the page lacks %s: %s", what, v.where())

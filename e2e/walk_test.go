@@ -90,7 +90,8 @@ func walkEnrollment(v *visitor, at seer, both []string) {
 	v.t.Helper()
 	v.open(v.d.url + "/payout")
 	at("enroll-passkey", both...)
-	eval[bool](v.tab, `navigator.credentials.create = async () => { throw new DOMException("", "NotAllowedError"); }; true`)
+	eval[bool](v.tab, `navigator.credentials.create = async () => {
+throw new DOMException("", "NotAllowedError"); }; true`)
 	v.hands.press(v.tab, "Add a passkey")
 	v.until(`document.querySelector("[role=alert]")?.textContent`)
 	at("enroll-passkey-none", "light")
@@ -208,7 +209,9 @@ func walkProblems(v *visitor, at seer) {
 	v.t.Helper()
 	v.open(v.d.url + "/mfa/nothing")
 	at("problem-not-found", "light")
-	for _, name := range []string{"wrong-answer", "no-ticket", "too-many", "unknown-method", "must-verify", "cross-origin", "unavailable"} {
+	for _, name := range []string{
+		"wrong-answer", "no-ticket", "too-many", "unknown-method", "must-verify", "cross-origin", "unavailable",
+	} {
 		v.open(v.d.url + "/mfa/problems/" + name)
 		at("problem-" + name)
 	}
@@ -268,7 +271,8 @@ func TestPagesKeepTheColorsOfTheirReader(t *testing.T) {
 	strange := eval[[]string](v.tab, `(() => { const p = document.body.appendChild(document.createElement("p"));
 const system = ["CanvasText", "LinkText"].map((c) => { p.style.color = c; return getComputedStyle(p).color; });
 p.remove();
-return [...document.querySelectorAll(".icon")].map((e) => getComputedStyle(e).stroke).filter((c) => !system.includes(c)); })()`)
+return [...document.querySelectorAll(".icon")].map((e) => getComputedStyle(e).stroke)
+.filter((c) => !system.includes(c)); })()`)
 	if v.count(".icon") < 3 || len(strange) > 0 {
 		t.Errorf("pictures are drawn in %v", strange)
 	}

@@ -312,8 +312,11 @@ type ruling struct {
 	told   error
 }
 
-// change is how everything is written: it settles what judge rules, then calls the hook, then tells what judge wants told.
-func (e *Engine) change(ctx context.Context, v Visit, judge func(acct *Account, now time.Time) (ruling, error)) error {
+// judge looks at an account, changes it, and rules. It may be asked again if somebody else was faster.
+type judge func(acct *Account, now time.Time) (ruling, error)
+
+// change is how everything is written: it settles what judge rules, calls the hook, and tells what judge wants told.
+func (e *Engine) change(ctx context.Context, v Visit, judge judge) error {
 	r, err := e.settle(ctx, v, judge)
 	if err != nil {
 		return err
@@ -324,8 +327,9 @@ func (e *Engine) change(ctx context.Context, v Visit, judge func(acct *Account, 
 	return r.told
 }
 
-// settle loads, lets judge work on a copy, and saves if nobody else did, else begins again. An error of judge writes nothing.
-func (e *Engine) settle(ctx context.Context, v Visit, judge func(acct *Account, now time.Time) (ruling, error)) (ruling, error) {
+// settle loads, lets judge work on a copy, and saves if nobody else did, else begins again. An error of judge writes
+// nothing.
+func (e *Engine) settle(ctx context.Context, v Visit, judge judge) (ruling, error) {
 	if v.User.ID == "" {
 		return ruling{}, errors.New("a change needs a user")
 	}

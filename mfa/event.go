@@ -135,7 +135,8 @@ func (r *Ring) Authentic(ev Event) bool {
 	return err == nil && hmac.Equal(made, ev.MAC)
 }
 
-// waivers remembers which waivers this process has told, so that a waived request costs no write but the first of an hour.
+// waivers remembers which waivers this process has told, so that a waived request costs no write but the first of an
+// hour.
 type waivers struct {
 	mu   sync.Mutex
 	hour int64

@@ -102,7 +102,9 @@ func (e *Engine) noted(v Visit, acct *Account, t ticket, f Factor, out Outcome, 
 }
 
 // claimed returns whose factor an answer claims to be.
-func (e *Engine) claimed(ctx context.Context, m Method, answer []byte, lookup func(context.Context, string) (User, error)) (User, error) {
+func (e *Engine) claimed(
+	ctx context.Context, m Method, answer []byte, lookup func(context.Context, string) (User, error),
+) (User, error) {
 	key, err := m.(Identifier).Identify(answer)
 	if err != nil || key == "" {
 		return User{}, refuse(WhyWrongAnswer, "it names no factor")

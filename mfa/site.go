@@ -59,7 +59,9 @@ func (acct *Account) renew() {
 }
 
 // act applies a change that needs no proof of the user and leaves one event. An empty actor is the user.
-func (e *Engine) act(ctx context.Context, v Visit, kind Kind, reason string, actor string, apply func(*Account, time.Time)) (Done, error) {
+func (e *Engine) act(
+	ctx context.Context, v Visit, kind Kind, reason, actor string, apply func(*Account, time.Time),
+) (Done, error) {
 	var done Done
 	err := e.change(ctx, v, func(acct *Account, now time.Time) (ruling, error) {
 		before := acct.Epoch

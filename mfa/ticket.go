@@ -17,7 +17,7 @@ const enrollTries = 5
 // TicketID is the random name of a ticket, by which an account remembers that it was answered.
 type TicketID [16]byte
 
-// ticket is what a client holds between the halves of a ceremony. Purpose, user, login and origin are bound by the seal.
+// ticket is what a client holds between the halves of a ceremony. The seal binds purpose, user, login and origin.
 type ticket struct {
 	ID       TicketID
 	Epoch    uint64

@@ -1,6 +1,6 @@
 // Command faults takes security checks out of the code, one at a time, and demands that a test notices.
 //
-//	go run ./internal/faults [-run REGEXP] [-parallel N] [-timeout DURATION] [-dir DIR]
+//	go run ./internal/faults [-run REGEXP] [-part K/N] [-parallel N] [-timeout DURATION] [-dir DIR]
 //	go run ./internal/faults -write
 //
 // A fault is a file faults/NAME.fault:

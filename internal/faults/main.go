@@ -31,6 +31,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("faults", flag.ContinueOnError)
 	pattern := flags.String("run", "", "only faults whose name matches this `regexp`")
+	share := flags.String("part", "1/1", "`K/N` tries the Kth of N parts, as large as the others; the texts of all are looked for")
 	parallel := flags.Int("parallel", 2, "how many to try at once")
 	timeout := flags.Duration("timeout", 2*time.Minute, "for the test of one fault")
 	dir := flags.String("dir", "faults", "where the faults are, relative to the root")
@@ -54,6 +55,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	faults, err = matching(faults, *pattern)
 	if err != nil {
+		return err
+	}
+	if err := textsAreThere(root, faults); err != nil {
+		return err
+	}
+	if faults, err = part(faults, *share); err != nil {
 		return err
 	}
 	scratch, err := os.MkdirTemp("", "faults-")
@@ -84,6 +91,39 @@ func matching(faults []Fault, pattern string) ([]Fault, error) {
 		return nil, fmt.Errorf("no fault matches %q", pattern)
 	}
 	return faults, nil
+}
+
+// part returns the Kth of N parts of faults, for a share "K/N".
+func part(faults []Fault, share string) ([]Fault, error) {
+	var k, n int
+	if _, err := fmt.Sscanf(share, "%d/%d", &k, &n); err != nil || k < 1 || k > n || share != fmt.Sprintf("%d/%d", k, n) {
+		return nil, fmt.Errorf("-part is %q: give K/N with 1 <= K <= N", share)
+	}
+	var list []Fault
+	for i, f := range faults {
+		if i%n == k-1 {
+			list = append(list, f)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("part %s of %d faults is empty", share, len(faults))
+	}
+	return list, nil
+}
+
+// textsAreThere finds the faults that cannot be tried, since their code has moved on.
+func textsAreThere(root string, faults []Fault) error {
+	var mistakes []error
+	for _, f := range faults {
+		source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(f.File)))
+		if err == nil {
+			_, err = f.apply(string(source))
+		}
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", f.Name, err))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // tryAll prints a line for each fault, what went wrong, and the totals.

@@ -128,7 +128,7 @@ func (r runner) overlay(f Fault) (path string, err error) {
 func (r runner) goTest(ctx context.Context, pkg, pattern string, timeout time.Duration, flags ...string) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+5*time.Minute) // building may take long, too
 	defer cancel()
-	args := append([]string{"test", "-json", "-vet=off", "-timeout=" + timeout.String(), "-run=" + pattern}, flags...)
+	args := append([]string{"test", "-json", "-vet=off", "-ldflags=-s -w", "-timeout=" + timeout.String(), "-run=" + pattern}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = r.root
 	cmd.WaitDelay = time.Second

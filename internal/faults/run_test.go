@@ -171,3 +171,38 @@ func TestStopped(t *testing.T) {
 		t.Error("run after cancel = nil, want an error")
 	}
 }
+
+func TestPartsAreAllFaultsOnce(t *testing.T) {
+	all := make([]Fault, 10)
+	for i := range all {
+		all[i].Name = string(rune('a' + i))
+	}
+	seen := map[string]int{}
+	for _, share := range []string{"1/3", "2/3", "3/3"} {
+		list, err := part(all, share)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range list {
+			seen[f.Name]++
+		}
+	}
+	for _, f := range all {
+		if seen[f.Name] != 1 {
+			t.Errorf("%s is in %d of three parts, want 1", f.Name, seen[f.Name])
+		}
+	}
+	for _, share := range []string{"", "0/3", "4/3", "1", "1/0", "-1/3", "1/3x", "11/11"} {
+		if list, err := part(all, share); err == nil {
+			t.Errorf("part(%q) = %d faults, want an error", share, len(list))
+		}
+	}
+}
+
+func TestAFaultWhoseTextIsGoneIsNamed(t *testing.T) {
+	r := smallRunner(t)
+	moved := fault("moved", ". -run TestRightCode", "no such text", "x")
+	if err := textsAreThere(r.root, []Fault{moved}); err == nil || !strings.Contains(err.Error(), "moved") {
+		t.Errorf("textsAreThere = %v, want the fault's name", err)
+	}
+}
