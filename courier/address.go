@@ -82,11 +82,10 @@ func newPhone(region string, countries []string) (phone, error) {
 		mistakes = append(mistakes, errors.New("Countries is empty, so no number could be reached: name some, or leave it nil for all"))
 	}
 	for _, country := range countries {
-		country = strings.ToUpper(country)
-		if !known[country] {
+		p.countries = append(p.countries, strings.ToUpper(country))
+		if !known[strings.ToUpper(country)] {
 			mistakes = append(mistakes, fmt.Errorf("the country %q is not two letters, as in GB", country))
 		}
-		p.countries = append(p.countries, country)
 	}
 	return p, errors.Join(mistakes...)
 }
