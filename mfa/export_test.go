@@ -35,3 +35,7 @@ func EncodeEvent(ev Event) []byte                            { return ev.encode(
 func (a Assurance) With(p Proof) Assurance                   { return a.with(p) }
 func (r *Ring) Subkeys() int                                 { return len(r.subkeys) }
 func (r *Ring) MAC(purpose string, m []byte) ([]byte, error) { return r.mac(purpose, m) }
+
+// DecodeHOTP opens the State of a HOTP factor, EncodeHOTP makes one without checking it.
+func DecodeHOTP(state []byte) (HOTPSeed, error) { return decodeHOTP(state) }
+func EncodeHOTP(s HOTPSeed) []byte              { return s.encode() }

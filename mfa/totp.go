@@ -139,8 +139,8 @@ func (m TOTP) Hint(a Attempt, before []byte, at time.Time) string {
 	then, now := s.step(at), s.step(a.Now)
 	first, second := parseCode(before), parseCode(a.Answer)
 	hint := ""
-	for offset := int64(-totpReach); offset <= totpReach && then != now; offset++ {
-		if then+offset < 0 || otpCode(s.Algorithm, s.Key, uint64(then+offset), s.Digits) != first {
+	for offset := range s.reach {
+		if then == now || then+offset < 0 || otpCode(s.Algorithm, s.Key, uint64(then+offset), s.Digits) != first {
 			continue
 		}
 		if otpCode(s.Algorithm, s.Key, uint64(now+offset), s.Digits) == second {
@@ -163,22 +163,41 @@ func (m TOTP) prompt(u User, s TOTPSeed) OTPEnrollPrompt {
 // totpWindow is how many steps are right on each side of the expected one (RFC 6238 §5.2 suggests one).
 const totpWindow = 1
 
-// totpReach is how far from now several codes in a row are looked for: a day either way at 30 seconds.
+// totpReach is how far several codes in a row are looked for: a day either way at 30 seconds.
 const totpReach = 2880
+
+// reach yields how many steps ahead of now several codes in a row may be: around the right time, and around a drift that
+// was imported or set by such codes.
+func (s *TOTPSeed) reach(yield func(int64) bool) {
+	for _, around := range [...]int64{0, int64(s.Drift)} {
+		if around != 0 && -defaultMaxDrift <= around && around <= defaultMaxDrift {
+			continue // it is within reach of the right time
+		}
+		for offset := around - totpReach; offset <= around+totpReach; offset++ {
+			if -maxSeedDrift <= offset && offset <= maxSeedDrift-freeCodes && !yield(offset) {
+				return
+			}
+		}
+	}
+}
 
 // judgeCodes judges one code, or several in a row: two set the drift again, however far it is (the resync form), three
 // free a factor that was stopped. Those that are right are spent, and all before them. Codes of steps that may have been
 // used are never right, so a clock that was far ahead and was put right is accepted once it has passed the last one used.
 func (s *TOTPSeed) judgeCodes(codes []byte, asked int, now time.Time) error {
 	n, err := countCodes(codes, s.Digits, asked)
-	if err != nil || n == 1 {
-		return cmp.Or(err, s.judge(codes, now))
+	switch {
+	case err != nil:
+		return err
+	case n == 1:
+		return s.judge(codes, now)
 	}
-	given, present := parseCodes(codes, s.Digits), s.step(now)
-	first := max(present-totpReach, s.last()+1, 0)
-	at := int64(-1)
-	for step := first; step <= present+totpReach; step++ {
-		right := 1
+	given, present, at := parseCodes(codes, s.Digits), s.step(now), int64(-1)
+	for offset := range s.reach {
+		step, right := present+offset, 1
+		if step <= s.last() || step < 0 {
+			continue
+		}
 		for i := range n {
 			right &= subtle.ConstantTimeEq(int32(given[i]), int32(otpCode(s.Algorithm, s.Key, uint64(step)+uint64(i), s.Digits)))
 		}
