@@ -37,7 +37,8 @@ func (e *Engine) askToEnroll(ctx context.Context, v Visit, m Method, t ticket, a
 	}
 	now := e.now()
 	code, ok := canonical(m, Factor{}, answer)
-	if !ok || e.mayEnroll(acct, v, m) != nil || acct.refuseAnswered(t, now) != nil {
+	crowded := acct.crowded(v.lane(acct), now) > 0
+	if !ok || crowded || e.mayEnroll(acct, v, m) != nil || acct.refuseAnswered(t, now) != nil {
 		return t.State, nil
 	}
 	return ask(ctx, asker, Attempt{User: v.User, State: t.State, Answer: code, Now: now})

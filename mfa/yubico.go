@@ -196,7 +196,8 @@ func (s YubicoSecret) counter(block []byte) (uint32, error) {
 	if right != 1 {
 		return 0, ErrWrongAnswer
 	}
-	return uint32(binary.LittleEndian.Uint16(plain[6:]))<<8 | uint32(plain[11]), nil
+	uses := binary.LittleEndian.Uint16(plain[6:]) & yubicoUses
+	return uint32(uses)<<8 | uint32(plain[11]), nil
 }
 
 func fromModhex(text []byte) ([]byte, bool) {
@@ -212,6 +213,9 @@ func fromModhex(text []byte) ([]byte, bool) {
 	_, err := hex.Decode(plain, digits)
 	return plain, err == nil
 }
+
+// yubicoUses is the counter of uses without its highest bit, in which old tokens tell that Caps Lock was the trigger.
+const yubicoUses = 0x7fff
 
 // yubicoResidue is the CRC-16 of a block with its own CRC in it.
 const yubicoResidue = 0xf0b8
