@@ -79,7 +79,7 @@ func newPhone(region string, countries []string) (phone, error) {
 		mistakes = append(mistakes, fmt.Errorf("the region %q is not the two letters of a country, as in GB", region))
 	}
 	if countries != nil && len(countries) == 0 {
-		mistakes = append(mistakes, errors.New("Countries is empty, so no number could be reached: name some, or leave it nil for all"))
+		mistakes = append(mistakes, errors.New("Countries is empty: name some, or leave it nil for all"))
 	}
 	for _, country := range countries {
 		p.countries = append(p.countries, strings.ToUpper(country))

@@ -151,7 +151,9 @@ func TestNumbersOfOneRangeAreOneGroup(t *testing.T) {
 }
 
 func FuzzCanonicalMail(f *testing.F) {
-	for _, seed := range []string{"alice@example.net", " A@B.C ", "jürgen@Exämple.net", `"a"@b`, "a@b\r\nc", "a@\u212a", "<a@b>", "a@b,c@d"} {
+	for _, seed := range []string{
+		"alice@example.net", " A@B.C ", "jürgen@Exämple.net", `"a"@b`, "a@b\r\nc", "a@\u212a", "<a@b>", "a@b,c@d",
+	} {
 		f.Add(seed)
 	}
 	c := mailCourier()
@@ -178,7 +180,9 @@ func FuzzCanonicalMail(f *testing.F) {
 }
 
 func FuzzCanonicalPhone(f *testing.F) {
-	for _, seed := range []string{"+447400123456", "07400 123456", "+1 (201) 555-0123", "+٤٤٧٤٠٠١٢٣٤٥٦", "+390212345678", "#123", "+29022158"} {
+	for _, seed := range []string{
+		"+447400123456", "07400 123456", "+1 (201) 555-0123", "+٤٤٧٤٠٠١٢٣٤٥٦", "+390212345678", "#123", "+29022158",
+	} {
 		f.Add(seed)
 	}
 	c := courier.NewPhoneFunc("sms", "GB", nil, noMessage)

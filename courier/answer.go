@@ -22,8 +22,8 @@ func ownClient(given *http.Client) *http.Client {
 	return &own
 }
 
-// harmless returns what may be said of an error: nothing that was sent, nothing that a server said, no URL. Each of them
-// may hold a secret.
+// harmless returns what may be said of an error: nothing that was sent, nothing that a server said, no URL. Each of
+// them may hold a secret.
 func harmless(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {

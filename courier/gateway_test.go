@@ -27,8 +27,8 @@ const (
 )
 
 // taken is what a gateway says of a message that it has taken.
-const taken = `{"account_sid": "` + account + `", "sid": "SM1", "status": "queued", "error_code": null, "error_message": null,
-	"to": "` + alice + `", "num_segments": "1", "price": null}`
+const taken = `{"account_sid": "` + account + `", "sid": "SM1", "status": "queued", "to": "` + alice + `",
+	"error_code": null, "error_message": null, "num_segments": "1", "price": null}`
 
 // gateway is a fake of the API of 2010-04-01. It delivers what has one idempotency token once.
 type gateway struct {
@@ -81,7 +81,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, body = http.StatusCreated, taken
 	}
 	if user, given, ok := r.BasicAuth(); !ok || user != account || given != token {
-		status, body = http.StatusUnauthorized, `{"code": 20003, "message": "Authenticate", "more_info": "https://…", "status": 401}`
+		status, body = http.StatusUnauthorized, `{"code": 20003, "message": "Authenticate", "status": 401}`
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -188,10 +188,13 @@ func TestAGatewayThatFailsForNowIsAskedAgainWithTheSameToken(t *testing.T) {
 		"too many requests": func(http.ResponseWriter, *http.Request) (int, string) {
 			return 429, `{"code": 20429, "message": "Too Many Requests", "status": 429}`
 		},
-		"out of order":       func(http.ResponseWriter, *http.Request) (int, string) { return 503, "<html>down</html>" },
-		"a time-out of its":  func(http.ResponseWriter, *http.Request) (int, string) { return 408, "" },
-		"a broken answer":    func(http.ResponseWriter, *http.Request) (int, string) { panic(http.ErrAbortHandler) },
-		"silence for a time": func(_ http.ResponseWriter, r *http.Request) (int, string) { <-r.Context().Done(); return 500, "" },
+		"out of order":      func(http.ResponseWriter, *http.Request) (int, string) { return 503, "<html>down</html>" },
+		"a time-out of its": func(http.ResponseWriter, *http.Request) (int, string) { return 408, "" },
+		"a broken answer":   func(http.ResponseWriter, *http.Request) (int, string) { panic(http.ErrAbortHandler) },
+		"silence for a time": func(_ http.ResponseWriter, r *http.Request) (int, string) {
+			<-r.Context().Done()
+			return 500, ""
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, g *gateway) {
@@ -244,7 +247,7 @@ func TestWhatAGatewayRefusesIsNotTriedAgain(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{"an impossible number", 400, `{"code": 21211, "message": "The 'To' number is not valid", "status": 400}`, "400: error 21211"},
+		{"an impossible number", 400, `{"code": 21211, "message": "The number is not valid"}`, "400: error 21211"},
 		{"a page that is not there", 404, "not found", "404"},
 		{"a redirect", 307, "", "307"},
 		{"a message that failed at once", 201, `{"sid": "SM1", "status": "failed", "error_code": 30006}`, "error 30006"},
@@ -373,7 +376,8 @@ func TestACourierPostsToNobodyElse(t *testing.T) {
 
 func TestNewSMSNamesAllMistakesAtOnce(t *testing.T) {
 	_, err := courier.NewSMS(courier.GatewayConfig{
-		BaseURL: "http://u:" + password + "@gateway.example.com", Account: "../evil", Region: "ZZ", Countries: []string{"GB", "England"},
+		BaseURL: "http://u:" + password + "@gateway.example.com", Account: "../evil",
+		Region: "ZZ", Countries: []string{"GB", "England"},
 	})
 	if err == nil {
 		t.Fatal("NewSMS = nil, want an error")

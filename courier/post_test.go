@@ -23,7 +23,7 @@ type post struct {
 	address string
 	pipes   *pipes // nil: it listens on a socket
 
-	// says returns the answer to one step of the n-th mail, counted from 1: "mail", "rcpt" or "data". It may take its time.
+	// says returns the answer to a step of the n-th mail, counted from 1: "mail", "rcpt" or "data". It may take its time.
 	says func(step string, n int) error
 
 	mu      sync.Mutex

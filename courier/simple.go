@@ -74,8 +74,8 @@ func (f *PhoneFunc) Carry(ctx context.Context, m mfa.Message) error {
 	return carryWithin(ctx, f.carry, m)
 }
 
-// Terminal is the courier "terminal": it prints messages, for development. Everybody who sees the screen or its log sees
-// the codes.
+// Terminal is the courier "terminal": it prints messages, for development. Everybody who sees the screen or its log
+// sees the codes.
 type Terminal struct {
 	mailbox
 	mu  sync.Mutex

@@ -63,7 +63,7 @@ var _ mfa.Courier = (*SMTP)(nil)
 func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	var mistakes []error
 	if c.Host == "" || strings.ContainsAny(c.Host, " /@:") {
-		mistakes = append(mistakes, fmt.Errorf("Host is %q: give the name of the mail server, as in smtp.example.com", c.Host))
+		mistakes = append(mistakes, fmt.Errorf("Host is %q: give the name of the server, as in smtp.example.com", c.Host))
 	}
 	if c.Port < 0 || c.Port > 65535 {
 		mistakes = append(mistakes, fmt.Errorf("Port is %d: give 587, 465 or what the server listens on", c.Port))

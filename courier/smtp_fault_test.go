@@ -87,8 +87,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// script is a mail server of a few lines, for what no honest one does. Say gets the number of the connection and a line,
-// "" for the greeting, and returns the answer; "" is silence, "bye" a hang-up.
+// script is a mail server of a few lines, for what no honest one does. Say gets the number of the connection and a
+// line, "" for the greeting, and returns the answer; "" is silence, "bye" a hang-up.
 type script struct {
 	pipes *pipes
 	say   func(conn int, line string) string

@@ -32,8 +32,9 @@ type WebhookConfig struct {
 	Client *http.Client
 }
 
-// Webhook posts each message as JSON to a service of the site, which carries it further. Requests are signed as Standard
-// Webhooks 1.0 says: the headers webhook-id, webhook-timestamp and webhook-signature. It reaches e-mail addresses.
+// Webhook posts each message as JSON to a service of the site, which carries it further. Requests are signed as
+// Standard Webhooks 1.0 says: the headers webhook-id, webhook-timestamp and webhook-signature. It reaches e-mail
+// addresses.
 type Webhook struct {
 	mailbox
 	c      WebhookConfig

@@ -139,7 +139,8 @@ func TestAWebhookIsSignedAndTellsTheMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[string]string{
-			"to": m.To, "user": "alice", "purpose": "verify", "subject": m.Subject, "text": m.Text, "html": m.HTML, "short": m.Short,
+			"to": m.To, "user": "alice", "purpose": "verify", "subject": m.Subject,
+			"text": m.Text, "html": m.HTML, "short": m.Short,
 			"spoken": m.Spoken, "language": "en", "code": code, "expires": m.Expires.UTC().Format(time.RFC3339Nano),
 		}
 		for name, value := range want {
@@ -216,7 +217,8 @@ func TestNewWebhookNamesAllMistakesAtOnce(t *testing.T) {
 		"a secret without its tag": specSecret[6:],
 		"a secret of no base64":    "whsec_" + strings.Repeat("?", 32),
 	} {
-		if _, err := courier.NewWebhook(courier.WebhookConfig{Name: "chat", URL: "https://example.com", Secret: secret}); err == nil {
+		c := courier.WebhookConfig{Name: "chat", URL: "https://example.com", Secret: secret}
+		if _, err := courier.NewWebhook(c); err == nil {
 			t.Errorf("NewWebhook with %s = nil, want an error", name)
 		}
 	}
