@@ -110,6 +110,7 @@ func (e *Engine) FinishEnroll(
 	if err != nil {
 		return Done{}, err
 	}
+	e.countProved(ctx, v.User, m, done)
 	return done, nil
 }
 

@@ -168,43 +168,41 @@ func (e *Engine) sent(ctx context.Context, v Visit, b Begun, err error) (Begun, 
 	case err != nil:
 		return Begun{}, err
 	}
-	kept := b.Sending.To[:0:0]
-	for _, d := range b.Sending.To {
-		may, err := e.countDestination(ctx, d.Address)
-		if err != nil {
-			return Begun{}, err
-		}
-		if may {
-			kept = append(kept, d)
-		}
+	if b.Sending.To, err = e.permitted(ctx, b.Sending.To); err != nil {
+		return Begun{}, err
 	}
-	b.Sending.To = kept // whoever asks is told the same as ever
-	return b, nil
+	return b, nil // whoever asks is told the same as ever
 }
 
-// countDestination counts a send to an address over all accounts, and reports whether it may be made.
+// countDestination counts a code to an address over all accounts, and reports whether it may be sent.
 func (e *Engine) countDestination(ctx context.Context, address string) (bool, error) {
-	sum := sha256.Sum256([]byte(address))
-	id := "~to:" + base64.RawURLEncoding.EncodeToString(sum[:18])
 	may := false
-	err := e.changeApart(ctx, id, "sends", func(plain []byte) ([]byte, error) {
+	err := e.changeApart(ctx, apart("to", strings.ToLower(address)), "sends", func(plain []byte) ([]byte, []Event, error) {
 		sends, err := decodeSends(plain)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		now := e.now()
 		_, exhausted := sendBlocked(sends, now)
 		if may = exhausted == 0; !may {
-			return nil, nil
+			return nil, nil, nil
 		}
-		return encodeSends(withSend(sends, now)), nil
+		return encodeSends(withSend(sends, now)), nil, nil
 	})
 	return may, err
 }
 
+// apart returns the id of a record that belongs to no account.
+func apart(kind, what string) string {
+	sum := sha256.Sum256([]byte(what))
+	return "~" + kind + ":" + base64.RawURLEncoding.EncodeToString(sum[:18])
+}
+
 // changeApart changes a record that belongs to no account by compare-and-swap. Change gets what the record holds, nil if
-// there is none, and returns what it is to hold, nil if it stays as it is.
-func (e *Engine) changeApart(ctx context.Context, id, purpose string, change func(plain []byte) ([]byte, error)) error {
+// there is none, and returns what it is to hold, nil if it stays as it is, and the events to save with it.
+func (e *Engine) changeApart(
+	ctx context.Context, id, purpose string, change func(plain []byte) ([]byte, []Event, error),
+) error {
 	if !strings.HasPrefix(id, "~") {
 		return fmt.Errorf("the record %q would be an account's", id)
 	}
@@ -226,7 +224,7 @@ func (e *Engine) changeApart(ctx context.Context, id, purpose string, change fun
 				return fmt.Errorf("opening a record: %w", err)
 			}
 		}
-		next, err := change(plain)
+		next, events, err := change(plain)
 		if err != nil || next == nil {
 			return err
 		}
@@ -234,7 +232,7 @@ func (e *Engine) changeApart(ctx context.Context, id, purpose string, change fun
 		if err != nil {
 			return err
 		}
-		err = e.store.Save(ctx, Record{UserID: id, Version: rec.Version, Data: data, KeyID: e.ring.Primary()}, nil)
+		err = e.store.Save(ctx, Record{UserID: id, Version: rec.Version, Data: data, KeyID: e.ring.Primary()}, events)
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}

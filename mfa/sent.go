@@ -23,6 +23,11 @@ import (
 // reaches the factor's address: whoever has stolen the mailbox is noticed by SMS.
 type SentCodes struct {
 	Couriers []Courier // in the order in which they are named to the user
+
+	// PerGroup and InAll are how many codes a day may go to one Grouper.Group, and to all of them together. Zero: 200
+	// and 10,000. A group that was sent 20 codes or more, of which fewer than 5 in 100 were proved, gets no more either.
+	// Whoever asks is told the same as ever, an operator by an error in the log and the event SendsStopped.
+	PerGroup, InAll int
 }
 
 // Courier carries messages to a person: an e-mail server, an SMS gateway, a function of the site. See package courier.
@@ -108,6 +113,9 @@ func (SentCodes) Strength() Strength { return Sent }
 // Check returns what is missing.
 func (m SentCodes) Check() error {
 	var mistakes []error
+	if m.PerGroup < 0 || m.InAll < 0 {
+		mistakes = append(mistakes, errors.New("SentCodes: PerGroup or InAll is negative: give how many codes a day, or 0"))
+	}
 	if len(m.Couriers) == 0 {
 		mistakes = append(mistakes, errors.New("SentCodes.Couriers is empty: give one of package courier, or leave the method out"))
 	}

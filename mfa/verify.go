@@ -121,6 +121,7 @@ func (e *Engine) FinishVerify(ctx context.Context, v Visit, method, ticketText s
 	if err != nil {
 		return Done{}, err
 	}
+	e.countProved(ctx, v.User, m, done)
 	return done, nil
 }
 
