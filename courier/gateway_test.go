@@ -240,6 +240,24 @@ func TestAnAnswerThatIsLostDeliversNothingTwice(t *testing.T) {
 	})
 }
 
+// The status has come: whatever keeps the rest, the message was taken.
+func TestAnAnswerThatDripsIsGoodFromItsStatusOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, g *gateway) {
+		g.says = func(_ int, w http.ResponseWriter, r *http.Request) (int, string) {
+			w.WriteHeader(http.StatusCreated)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			return 0, ""
+		}
+		if err := g.sms(t).Carry(t.Context(), message(alice)); err != nil {
+			t.Errorf("Carry = %v, want no error", err)
+		}
+		if len(g.requests) != 1 {
+			t.Errorf("%d requests, want one", len(g.requests))
+		}
+	})
+}
+
 func TestWhatAGatewayRefusesIsNotTriedAgain(t *testing.T) {
 	for _, c := range []struct {
 		name   string
