@@ -7,7 +7,8 @@ import (
 
 // Gate returns nil if v may change the factors of acct, else the Refusal that says what is needed first: with nothing
 // enrolled a login at most FreshLogin old; else a proof at most FreshProof old, of the highest strength among the
-// usable factors, or of a recovery code or a temporary pass.
+// usable factors, or of a recovery code or a temporary pass. A factor without enrollment changes nothing: whoever holds
+// the mailbox could else wait until wrong guesses have stopped the stronger ones.
 func (e *Engine) Gate(acct *Account, v Visit) error {
 	now := e.now()
 	switch {
@@ -27,12 +28,12 @@ func (e *Engine) Gate(acct *Account, v Visit) error {
 		}
 	}
 	for _, p := range v.Assurance.Proofs {
-		f, ok := acct.Factor(p.FactorID)
+		i := acct.index(p.FactorID)
 		over := !p.Until.IsZero() && !now.Before(p.Until)
-		if !ok || over || p.Device != "" || !fresh(p.At, now, FreshProof) || !f.Usable(now, e.names) {
+		if i < 0 || over || p.Device != "" || !fresh(p.At, now, FreshProof) || !acct.Factors[i].Usable(now, e.names) {
 			continue
 		}
-		if f.backup() || f.Strength >= highest {
+		if f := acct.Factors[i]; f.backup() || f.Strength >= highest {
 			return nil
 		}
 	}
