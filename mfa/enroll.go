@@ -213,6 +213,9 @@ func (e *Engine) reprompt(ctx context.Context, a answering, m Enroller) (b Begun
 		attempt.State = nil
 		b.Prompt, t.State, err = m.BeginEnroll(ctx, attempt)
 	}
+	if s, ok := a.m.(Sender); ok {
+		b.Prompt = e.sentPrompt(a.Visit, a.acct, s, Factor{State: t.State}, a.now)
+	}
 	if err != nil {
 		return b, fmt.Errorf("prompting for %s again: %w", t.Method, err)
 	}

@@ -82,7 +82,8 @@ func (e *Engine) Remove(ctx context.Context, v Visit, factorID string) (Done, er
 	})
 }
 
-// EndSessions makes every other login of the user prove a factor again. It needs a proved session.
+// EndSessions makes every other login of the user prove a factor again, on remembered browsers too. It needs a proved
+// session.
 func (e *Engine) EndSessions(ctx context.Context, v Visit) (Done, error) {
 	var done Done
 	err := e.change(ctx, v, func(acct *Account, now time.Time) (ruling, error) {
@@ -90,7 +91,7 @@ func (e *Engine) EndSessions(ctx context.Context, v Visit) (Done, error) {
 			return ruling{}, err
 		}
 		before := acct.Epoch
-		acct.Epoch++
+		acct.renew()
 		done = Done{Account: acct, Assurance: v.carried(before, acct.Epoch)}
 		return ruling{events: []Event{v.event(SessionsEnded, Factor{}, acct)}}, nil
 	})

@@ -130,16 +130,11 @@ func (e *Engine) send(v Visit, acct *Account, m Sender, f Factor, purpose string
 	if len(to) == 0 {
 		return ruling{}, refuse(WhyNotFound, "no courier reaches it")
 	}
-	prompt := SentPrompt{Factor: f.ID, Digits: sentDigits, Sent: true, ResendAt: now.Add(SendAgainIn).UTC().Truncate(time.Second)}
-	for _, d := range to {
-		prompt.To = append(prompt.To, d.Courier.Mask(d.Address))
-	}
 	lane := &acct.Lanes[v.lane(acct)]
 	again, exhausted := sendBlocked(lane.Sends, now)
 	switch {
 	case again > 0:
-		prompt.Sent, prompt.ResendAt = false, now.Add(again).UTC().Truncate(time.Second)
-		b.Prompt = prompt
+		b.Prompt = e.sentPrompt(v, acct, m, f, now)
 		return ruling{}, errUnchanged
 	case exhausted > 0:
 		return ruling{}, &Refusal{Why: WhyTooMany, RetryAfter: exhausted}
@@ -155,9 +150,24 @@ func (e *Engine) send(v Visit, acct *Account, m Sender, f Factor, purpose string
 	until := now.Add(sentLife)
 	lane.Sends = withSend(lane.Sends, now)
 	acct.keepLive(Live{FactorID: f.ID, Session: v.login(), Purpose: purpose, Hash: hash, Until: until}, now)
+	prompt := e.sentPrompt(v, acct, m, f, now)
+	prompt.Sent = true
 	b.Prompt = prompt
 	b.Sending = &Sending{ID: id, Code: code, Purpose: purpose, To: to, Expires: until}
 	return ruling{events: []Event{v.event(CodeSent, f, acct)}}, nil
+}
+
+// sentPrompt says where codes for f go, and from when on another one may be sent.
+func (e *Engine) sentPrompt(v Visit, acct *Account, m Sender, f Factor, now time.Time) SentPrompt {
+	p := SentPrompt{Factor: f.ID, Digits: sentDigits}
+	for _, d := range m.Destinations(v.User, f, acct.Preferences.Muted) {
+		p.To = append(p.To, d.Courier.Mask(d.Address))
+	}
+	again, exhausted := sendBlocked(acct.Lanes[v.lane(acct)].Sends, now)
+	if wait := max(again, exhausted); wait > 0 {
+		p.ResendAt = now.Add(wait + time.Second - 1).UTC().Truncate(time.Second) // never a moment too early
+	}
+	return p
 }
 
 // sent ends a begin that sends: what was saved is counted for its destinations too.
@@ -183,8 +193,8 @@ func (e *Engine) countDestination(ctx context.Context, address string) (bool, er
 			return nil, nil, err
 		}
 		now := e.now()
-		_, exhausted := sendBlocked(sends, now)
-		if may = exhausted == 0; !may {
+		again, exhausted := sendBlocked(sends, now)
+		if may = again == 0 && exhausted == 0; !may {
 			return nil, nil, nil
 		}
 		return encodeSends(withSend(sends, now)), nil, nil

@@ -175,11 +175,11 @@ func (m SentCodes) reach(u User, f Factor) []Destination {
 		typed = s
 	}
 	for _, c := range m.Couriers {
-		address := c.Address(u)
+		address, ok := c.Address(u), true
 		if typed != "" {
-			address, _ = c.Canonical(typed)
+			address, ok = c.Canonical(typed)
 		}
-		if address != "" {
+		if ok && address != "" {
 			list = append(list, Destination{c, address})
 		}
 	}

@@ -80,6 +80,9 @@ func (e *Engine) beginVerify(
 	if err != nil {
 		return Begun{}, fmt.Errorf("beginning %s: %w", m.Name(), err)
 	}
+	if s, ok := m.(Sender); ok {
+		prompt = e.sentPrompt(v, acct, s, f, e.now())
+	}
 	next.Epoch, next.Method, next.FactorID, next.State = acct.Epoch, m.Name(), f.ID, state
 	text, err := e.newTicket(v, toVerify, next)
 	return Begun{Ticket: text, Method: m.Name(), Factor: f.bare(), Prompt: prompt, Expires: next.Expires}, err
