@@ -20,7 +20,7 @@ type Assurance struct {
 	UserID  string
 	Session string
 	Epoch   uint64
-	Proofs  []Proof // at most one for each factor, newest last
+	Proofs  []Proof // for each factor at most one, and one that a remembered browser stands for; newest last
 }
 
 // maxProofs keeps a sealed assurance far below the 4,096 bytes of a cookie.
@@ -42,11 +42,12 @@ func (a Assurance) moved(from, to string) Assurance {
 	return a
 }
 
-// with returns a with p added, in the place of an older proof of the same factor.
+// with returns a with p added, in the place of an older proof of the same factor. What a remembered browser stands for
+// takes the place of none that was made in this login, which counts for more.
 func (a Assurance) with(p Proof) Assurance {
 	proofs := make([]Proof, 0, len(a.Proofs)+1)
 	for _, old := range a.Proofs {
-		if old.FactorID != p.FactorID {
+		if old.FactorID != p.FactorID || (old.Device == "") != (p.Device == "") {
 			proofs = append(proofs, old)
 		}
 	}
