@@ -19,6 +19,7 @@ type challenge struct {
 	Way       way       `json:"w"` // where it leads, and what was asked of it
 	Data      string    `json:"d,omitempty"`
 	Until     time.Time `json:"t"`
+	Epoch     uint64    `json:"e"`           // of the account when it began: a new password ends it
 	Assurance string    `json:"a,omitempty"` // sealed: what was proved so far, where more than one factor is asked for
 }
 
@@ -62,12 +63,17 @@ func (g *Guard) challenge(w http.ResponseWriter, r *http.Request, login Login) e
 	if ch.User.LoginAt.IsZero() {
 		ch.User.LoginAt = g.c.Now()
 	}
+	acct, err := g.engine.Account(r.Context(), ch.User.ID)
+	if err != nil {
+		return err
+	}
+	ch.Epoch = acct.Epoch
 	c, err := g.challenged(r, ch)
 	if err != nil {
 		return err
 	}
 	d, err := g.engine.Decide(r.Context(), p, c.Visit)
-	if err == nil && d.Action == mfa.Verify && p.Remembered {
+	if err == nil && d.Action == mfa.Verify && p.Remembered && g.c.Remember > 0 {
 		d, err = g.presentToChallenge(w, r, c, p)
 	}
 	switch {
@@ -79,10 +85,32 @@ func (g *Guard) challenge(w http.ResponseWriter, r *http.Request, login Login) e
 		}
 		return g.leadOn(w, r, c)
 	}
+	return g.meetDoor(w, r, c, d)
+}
+
+// meetDoor keeps a login and leads it to its door. Unlike a form that was sent to the site too early, that of the log-in
+// has done its work and is not sent again.
+func (g *Guard) meetDoor(w http.ResponseWriter, r *http.Request, c *caller, d mfa.Decision) error {
+	switch {
+	case d.Action != mfa.Verify && d.Action != mfa.Enroll:
+		return denied("")
+	case d.Action == mfa.Enroll && !g.engine.CanSatisfy(d.Policy):
+		return denied("no-method")
+	}
 	if err := g.keepChallenge(w, c); err != nil {
 		return err
 	}
-	g.detour(w, r, c.Visit, d, !wantsJSON(r))
+	to, methods, err := g.door(r, c.Visit, d.Action.String(), c.challenge.Way)
+	if err != nil {
+		return err
+	}
+	if !c.json {
+		redirect(w, to)
+		return nil
+	}
+	p := mustDo(d)
+	p.url, p.methods = to, methods
+	g.writeProblem(w, r, p)
 	return nil
 }
 
@@ -94,6 +122,11 @@ func (g *Guard) presentToChallenge(w http.ResponseWriter, r *http.Request, c *ca
 	}
 	if done.Account != nil {
 		c.Assurance = done.Assurance
+	}
+	if len(c.Assurance.Proofs) > 0 {
+		if c.challenge.Assurance, err = g.engine.SealAssurance(c.Assurance); err != nil {
+			return mfa.Decision{}, err
+		}
 	}
 	return g.engine.Decide(r.Context(), p, c.Visit)
 }
@@ -114,6 +147,30 @@ func (g *Guard) challengeIn(r *http.Request) (challenge, bool) {
 	}
 	ch.Way.Path = cleanSitePath(ch.Way.Path)
 	return ch, true
+}
+
+// pendingCaller is the caller whose login is pending; nil: no login is. One whose password was changed since, or whose
+// sessions were ended, has ended too.
+func (g *Guard) pendingCaller(r *http.Request) (*caller, error) {
+	ch, ok := g.challengeIn(r)
+	if !ok || !g.isDoor(r.URL.Path) {
+		return nil, nil
+	}
+	acct, err := g.engine.Account(r.Context(), ch.User.ID)
+	switch {
+	case err != nil:
+		return &caller{json: wantsJSON(r), way: anyway()}, err
+	case acct.Epoch != ch.Epoch:
+		return nil, nil
+	}
+	return g.challenged(r, ch)
+}
+
+// leave ends a login that is pending in a browser whose session goes on to a door: the pages there are of one of them.
+func (g *Guard) leave(w http.ResponseWriter, r *http.Request) {
+	if _, ok := g.challengeIn(r); ok {
+		g.cookies.clear(w, g.cookies.pending)
+	}
 }
 
 // challenged is the caller of a challenge.
@@ -159,6 +216,9 @@ func (g *Guard) keepChallenge(w http.ResponseWriter, c *caller) error {
 // provedPending is proved for a login that is pending: who has proved enough is signed in.
 func (g *Guard) provedPending(w http.ResponseWriter, r *http.Request, c *caller, done mfa.Done) error {
 	c.Assurance = done.Assurance
+	if done.Account != nil {
+		c.challenge.Epoch = done.Account.Epoch // it has risen with a new factor
+	}
 	d, err := g.engine.Decide(r.Context(), c.challenge.Way.policy(), c.Visit)
 	if err != nil {
 		return err

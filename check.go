@@ -189,7 +189,7 @@ func checkPath(p string) error {
 func (c Config) checkLogin() error {
 	login, ownPath := c.Login, c.Path
 	switch {
-	case login == ownPath+signInPlace && c.SignIn != nil && passkeyMethod(c.Methods) != nil:
+	case login == ownPath+signInPlace && c.SignIn != nil && c.Directory != nil && passkeyMethod(c.Methods) != nil:
 		return nil // our own page
 	case cleanSitePath(login) != login, strings.ContainsAny(login, "?#"):
 		return fmt.Errorf(`Login is %q: give the path of the site's sign-in page, as in "/login"`, login)

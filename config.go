@@ -47,12 +47,12 @@ type Config struct {
 	Login string
 
 	// SignIn makes the site's own session for a login that was proved before any session existed, by a passkey alone or
-	// after Guard.Challenge, and returns what User will return as User.Session. It starts a new session under a new token, whatever the
-	// browser held before, sets its cookie on w and writes no body. An error or a panic signs nobody in. Nil: nobody
-	// signs in by a passkey alone.
+	// after Guard.Challenge, and returns what User will return as User.Session. It starts a new session under a new
+	// token, whatever the browser held before, sets its cookie on w and writes no body. A challenge may be ten minutes
+	// old: who may no longer sign in is refused here. An error or a panic signs nobody in. Nil: there are neither.
 	SignIn func(w http.ResponseWriter, r *http.Request, login Login) (session string, err error)
 
-	// Directory looks up the site's users. SignIn needs it.
+	// Directory looks up the site's users. Nil: nobody signs in by a passkey alone.
 	Directory Directory
 
 	// Open lists http.ServeMux patterns that Protect lets through unproved: log-out, assets, public pages.

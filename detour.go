@@ -61,6 +61,9 @@ func (g *Guard) leadToProof(w http.ResponseWriter, r *http.Request, c *caller, r
 		return false
 	}
 	if !c.json {
+		if c.challenge == nil {
+			g.leave(w, r)
+		}
 		redirect(w, to)
 		return true
 	}
@@ -78,6 +81,10 @@ func (g *Guard) stepOf(r *http.Request) string {
 		if change := step[strings.LastIndexByte(step, '/')+1:]; !slices.Contains(asked(), change) {
 			return ""
 		}
+	}
+	page := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: g.c.Path + step}, Host: r.Host}
+	if h, _ := g.own.Handler(page); !isRoute(h) {
+		return ""
 	}
 	return step
 }
@@ -123,6 +130,7 @@ func (g *Guard) detour(w http.ResponseWriter, r *http.Request, v mfa.Visit, d mf
 	case err != nil:
 		refuse(err)
 	case asPage && isSafe(r.Method):
+		g.leave(w, r)
 		redirect(w, to)
 	case asPage:
 		g.sendAgain(w, r, v, d)

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mileusna/useragent"
 
@@ -159,12 +161,20 @@ func (g *Guard) browserName(userAgent string) string {
 	ua := useragent.Parse(userAgent)
 	name, system := ua.Name, cmp.Or(ua.OS, ua.Device)
 	switch {
-	case name == "" || len(name) > 40 || len(system) > 40:
+	case name == "" || !isPlainName(name) || !isPlainName(system):
 		return g.pages.say("browser.unknown")
 	case system == "":
 		return name
 	}
 	return g.pages.say("browser.name", "browser", name, "system", system)
+}
+
+// isPlainName reports whether a name could be that of a browser or a system, and not what somebody put into a header.
+func isPlainName(name string) bool {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(" .+-_", r)
+	}
+	return len(name) <= 40 && !strings.ContainsFunc(name, func(r rune) bool { return !plain(r) })
 }
 
 // browserRow is a remembered browser of the list.

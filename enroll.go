@@ -86,7 +86,35 @@ func (g *Guard) gate(r *http.Request, c *caller) error {
 	if err != nil {
 		return err
 	}
+	if err := g.sentFirst(r, c); err != nil {
+		return err
+	}
 	return g.engine.Gate(acct, c.Visit)
+}
+
+// sentFirst returns the Refusal MustVerify if what stands before a caller asks for a code that is sent: without it no
+// first factor is added, which would prove more than the code and was asked for nothing but the password.
+func (g *Guard) sentFirst(r *http.Request, c *caller) error {
+	if !g.sends(mfa.MethodSent) {
+		return nil
+	}
+	p, err := g.asks(r, c)
+	if err != nil {
+		return err
+	}
+	d, err := g.engine.Decide(r.Context(), p, c.Visit)
+	if err == nil && !d.Enrolled && d.Action == mfa.Verify {
+		err = &mfa.Refusal{Why: mfa.WhyMustVerify, Detail: "a code is sent first"}
+	}
+	return err
+}
+
+// asks returns what a login that is pending was asked for, or what Protect asks for now.
+func (g *Guard) asks(r *http.Request, c *caller) (mfa.Policy, error) {
+	if c.challenge != nil {
+		return c.challenge.Way.policy(), nil
+	}
+	return g.policy(r)
 }
 
 // enrollWith begins to add a factor. Nothing is kept before it is confirmed.
@@ -108,6 +136,9 @@ func (g *Guard) enrollWith(w http.ResponseWriter, r *http.Request, c *caller) er
 	}
 	if g.sends(method) {
 		return g.askAddress(w, r, c, http.StatusOK, "", "")
+	}
+	if err := g.sentFirst(r, c); err != nil {
+		return err
 	}
 	b, err := g.engine.BeginEnroll(r.Context(), c.Visit, method)
 	if err != nil {
@@ -188,6 +219,9 @@ func (g *Guard) beginEnroll(w http.ResponseWriter, r *http.Request, c *caller) e
 	if err != nil {
 		return err
 	}
+	if err := g.sentFirst(r, c); err != nil {
+		return err
+	}
 	b, err := g.engine.BeginEnrollAt(r.Context(), c.Visit, method, f[fieldAddress])
 	if refusal := refusalOf(err, mfa.WhyInvalid); refusal != nil && g.sends(method) {
 		p := &problem{name: nameInvalid, status: http.StatusBadRequest, detail: "address"}
@@ -222,6 +256,9 @@ func (g *Guard) finishEnroll(w http.ResponseWriter, r *http.Request, c *caller) 
 	}
 	ticket, err := f.need(fieldTicket)
 	if err != nil {
+		return err
+	}
+	if err := g.sentFirst(r, c); err != nil {
 		return err
 	}
 	done, err := g.engine.FinishEnroll(r.Context(), c.Visit, method, ticket, answer, f[fieldLabel])

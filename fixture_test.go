@@ -40,6 +40,7 @@ type site struct {
 	sessions map[string]mfa.User // by the value of the cookie "session"
 	notices  []sallyport.Notice
 	posted   int // forms that reached the site
+	logins   []sallyport.Login
 }
 
 type lockedBuffer struct {
@@ -72,7 +73,7 @@ func newSite(t testing.TB, changes ...func(*site, *sallyport.Config)) *site {
 	t.Cleanup(s.server.Close)
 	c := sallyport.Config{
 		Origin: s.server.URL, Store: mfa.NewMemory(), Keys: someKeys(t), User: s.user, Name: "Example",
-		Open: []string{"POST /logout", "/login", "/{$}", "/open/", "/panics"},
+		Open: []string{"POST /logout", "/login", "/password", "/{$}", "/open/", "/panics"},
 		Log:  slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:  s.clock,
 		Notify: func(_ context.Context, n sallyport.Notice) error {
@@ -157,6 +158,10 @@ func (s *site) mux() http.Handler {
 	mux.HandleFunc("/api/", canary("api"))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		s.signIn(w, mfa.User{ID: r.FormValue("user"), Name: r.FormValue("user"), Email: r.FormValue("user") + "@example.com"})
+	})
+	mux.HandleFunc("POST /password", func(w http.ResponseWriter, r *http.Request) { // the second factor before a session
+		u := mfa.User{ID: r.FormValue("user"), Name: r.FormValue("user"), Email: r.FormValue("user") + "@example.com"}
+		s.guard.Challenge(w, r, sallyport.Login{User: u, Back: r.FormValue("next"), Data: r.FormValue("data")})
 	})
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		if c, err := r.Cookie("session"); err == nil {

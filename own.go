@@ -135,8 +135,8 @@ func (g *Guard) signedIn(h handler) http.HandlerFunc {
 
 // caller finds out who asks. The way back of a form is read with its fields.
 func (g *Guard) caller(r *http.Request) (*caller, error) {
-	if ch, ok := g.challengeIn(r); ok && g.isDoor(r.URL.Path) {
-		return g.challenged(r, ch)
+	if c, err := g.pendingCaller(r); c != nil {
+		return c, err
 	}
 	c := &caller{json: wantsJSON(r), way: anyway()}
 	u, err := g.user(r)

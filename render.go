@@ -43,6 +43,7 @@ type page struct {
 
 	Site, Path, Home string
 	UserName         string
+	Cancel           string // address where a pending login is given up; "": none is
 	Support          string
 }
 
@@ -156,6 +157,9 @@ func (p *pages) sayOr(key, fallback string) string {
 // render writes a page. Nothing is sent before the whole of it could be made.
 func (g *Guard) render(w http.ResponseWriter, r *http.Request, status int, name string, p *page) {
 	p.Site, p.Path, p.Home, p.Support = g.c.Name, g.c.Path, "/", g.c.Support
+	if _, pending := g.challengeIn(r); pending && g.isDoor(r.URL.Path) {
+		p.Cancel = g.c.Path + "cancel"
+	}
 	var body bytes.Buffer
 	if err := g.pages.templates[name].ExecuteTemplate(&body, "layout.html", p); err != nil {
 		g.c.Log.Error("sallyport: making a page", "page", name, "error", err)
@@ -204,7 +208,9 @@ func (g *Guard) wayOut(p *problem, c *caller) []action {
 		case nameTooMany:
 			list = append(list, say("action.another-way", g.link("verify", "choose", "1", "back", c.back)))
 		}
-		list = append(list, say("action.home", g.c.Path))
+		if c.challenge == nil {
+			list = append(list, say("action.home", g.c.Path))
+		}
 	}
 	if c != nil && c.signsIn && p.name == nameNoTicket {
 		list = append(list, say("action.start-again", g.c.Path+signInPlace))

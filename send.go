@@ -53,7 +53,7 @@ func (g *Guard) codeMessage(u mfa.User, s *mfa.Sending, to mfa.Destination) mfa.
 		host = origin.Hostname()
 	}
 	m := mfa.Message{
-		ID: s.ID + "." + to.Courier.Name(), To: to.Address, User: u, Purpose: "verify", Code: s.Code, Expires: s.Expires, Language: "en",
+		ID: s.ID + "." + to.Courier.Name(), To: to.Address, User: u, Purpose: purposeOf(s), Code: s.Code, Expires: s.Expires, Language: "en",
 		Subject: say("sent.subject", "site", g.c.Name),
 		Text:    say("sent.text", "site", g.c.Name, "code", code) + "\n\n" + say("sent.warning", "site", g.c.Name) + "\n",
 		// The last line has browsers offer the code on this site alone (Origin-bound one-time codes, WICG).
@@ -69,6 +69,14 @@ func (g *Guard) codeMessage(u mfa.User, s *mfa.Sending, to mfa.Destination) mfa.
 		m.HTML = html.String()
 	}
 	return m
+}
+
+// purposeOf is what a code is for, as couriers are told.
+func purposeOf(s *mfa.Sending) string {
+	if strings.HasPrefix(s.Purpose, "enroll") {
+		return "enroll"
+	}
+	return "verify"
 }
 
 // sends reports whether answers of a method are sent to the user first.

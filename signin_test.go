@@ -683,12 +683,13 @@ func TestWhatSignInNeeds(t *testing.T) {
 		change func(*sallyport.Config)
 		want   string // "": it will do
 	}{
-		"neither":                 {func(*sallyport.Config) {}, ""},
-		"both":                    {func(c *sallyport.Config) { c.SignIn, c.Directory = signIn, &directory{} }, ""},
-		"a directory alone":       {func(c *sallyport.Config) { c.Directory = &directory{} }, ""},
-		"SignIn alone":            {func(c *sallyport.Config) { c.SignIn = signIn }, "Directory is nil"},
-		"our page as the site's":  {func(c *sallyport.Config) { c.SignIn, c.Directory, c.Login = signIn, &directory{}, "/mfa/signin" }, ""},
-		"our page without SignIn": {func(c *sallyport.Config) { c.Login = "/mfa/signin" }, "under Path"},
+		"neither":                      {func(*sallyport.Config) {}, ""},
+		"both":                         {func(c *sallyport.Config) { c.SignIn, c.Directory = signIn, &directory{} }, ""},
+		"a directory alone":            {func(c *sallyport.Config) { c.Directory = &directory{} }, ""},
+		"SignIn alone":                 {func(c *sallyport.Config) { c.SignIn = signIn }, ""}, // for Guard.Challenge
+		"our page as the site's":       {func(c *sallyport.Config) { c.SignIn, c.Directory, c.Login = signIn, &directory{}, "/mfa/signin" }, ""},
+		"our page without a directory": {func(c *sallyport.Config) { c.SignIn, c.Login = signIn, "/mfa/signin" }, "under Path"},
+		"our page without SignIn":      {func(c *sallyport.Config) { c.Login = "/mfa/signin" }, "under Path"},
 		"our page without passkeys": {func(c *sallyport.Config) {
 			c.SignIn, c.Directory, c.Login, c.Methods = signIn, &directory{}, "/mfa/signin", []mfa.Method{mfa.TOTP{}}
 		}, "under Path"},

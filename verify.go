@@ -219,6 +219,9 @@ func (g *Guard) verifyPage(
 		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt,
 		Factor: g.factorName(b.Factor), FactorID: b.Factor.ID, Codes: codesOf(r, b), Others: g.others(c, list), Lost: g.lost(c),
 	}
+	if main.Codes == 2 {
+		main.Action += "?codes=2" // a wrong pair is followed by another one
+	}
 	if main.Codes == 1 && canResync(b.Method) {
 		main.Resync = g.link("verify/"+b.Method, "factor", b.Factor.ID, "codes", "2", "back", c.back)
 	}
@@ -414,7 +417,7 @@ func (g *Guard) afterProof(w http.ResponseWriter, r *http.Request, c *caller, do
 		})
 		return nil
 	}
-	if done.Factor.Method == mfa.MethodRecovery {
+	if done.Factor.Method == mfa.MethodRecovery && c.challenge == nil {
 		next = g.link("recovered", "back", c.back)
 	}
 	redirect(w, next)
