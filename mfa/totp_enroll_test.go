@@ -1,8 +1,8 @@
 package mfa_test
 
 import (
-	"context"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
