@@ -273,7 +273,8 @@ navigator.credentials.get = (o) => { window.calls = (window.calls ?? 0) + 1; ret
 	b.click("#go")
 	b.until(`window.calls === 2`)
 	a.present(true)
-	b.follow("#go")
+	b.tryClick("#go")
+	b.until(`document.querySelector("#thanks")`)
 	s.answer()
 }
 

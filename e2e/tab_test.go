@@ -212,6 +212,14 @@ func (b *tab) click(selector string) {
 	b.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
+// tryClick clicks what may have led on by itself: a call to an authenticator begins in the browser a moment after the page
+// has made it, and takes whatever touch there is by then.
+func (b *tab) tryClick(selector string) {
+	b.t.Helper()
+	quoted, _ := json.Marshal(selector)
+	eval[bool](b, `{ document.querySelector(`+string(quoted)+`)?.click(); true; }`)
+}
+
 // follow clicks what leads to another page.
 func (b *tab) follow(selector string) int {
 	b.t.Helper()

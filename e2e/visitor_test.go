@@ -143,18 +143,37 @@ func (v *visitor) proves(name string) {
 	v.use("Confirm")
 }
 
-// scan reads the QR code on the page as a phone does.
+// scan reads the QR code on the page as a phone does: from nearer or farther until it is found.
 func (v *visitor) scan() *url.URL {
 	v.t.Helper()
-	picture, err := png.Decode(bytes.NewReader(get(v.tab, chromedp.ScreenshotScale(chromedp.CSS(".qr"), 2))))
+	var text string
+	var err error
+	for _, scale := range []float64{2, 3, 1, 4} {
+		if text, err = decodeQR(get(v.tab, chromedp.ScreenshotScale(chromedp.CSS(".qr"), scale))); err == nil {
+			break
+		}
+	}
 	v.must(err)
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	v.must(err)
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-	v.must(err)
-	u, err := url.Parse(result.GetText())
+	u, err := url.Parse(text)
 	v.must(err)
 	return u
+}
+
+func decodeQR(picture []byte) (string, error) {
+	decoded, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return "", err
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(decoded)
+	if err != nil {
+		return "", err
+	}
+	hints := map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_TRY_HARDER: true}
+	result, err := qrcode.NewQRCodeReader().Decode(bitmap, hints)
+	if err != nil {
+		return "", err
+	}
+	return result.GetText(), nil
 }
 
 // addApp enrolls an authenticator app, from a page that offers it.

@@ -56,9 +56,10 @@ type Engine struct {
 	clock   func() time.Time
 	log     *slog.Logger
 
-	cache *cache
-	locks locks
-	said  *waivers
+	cache  *cache
+	opened *opened
+	locks  locks
+	said   *waivers
 }
 
 // NewEngine checks the configuration, all mistakes at once, and starts nothing.
@@ -83,7 +84,8 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 	e := &Engine{
 		store: c.Store, ring: c.Ring, methods: slices.Clone(c.Methods), names: names, origin: c.Origin,
 		recheck: c.Recheck.orDefault(), keep: c.KeepSessions, hook: c.Hook, clock: c.Now, log: c.Log,
-		cache: newCache(orDefault(c.CacheSize, 10_000)), said: &waivers{},
+		cache: newCache(orDefault(c.CacheSize, 10_000)), opened: newOpened(orDefault(c.CacheSize, 10_000)),
+		said: &waivers{},
 	}
 	if e.clock == nil {
 		e.clock = time.Now
@@ -208,6 +210,9 @@ func (e *Engine) OpenAssurance(u User, sealed string) Assurance {
 	if sealed == "" || !u.SignedIn() || u.Session == "" {
 		return Assurance{}
 	}
+	if a, ok := e.opened.find(u, sealed); ok {
+		return a
+	}
 	plain, err := e.ring.OpenText("assurance", sealed, u.ID, u.Session, e.origin)
 	if err != nil {
 		return Assurance{}
@@ -216,6 +221,7 @@ func (e *Engine) OpenAssurance(u User, sealed string) Assurance {
 	if err != nil {
 		return Assurance{}
 	}
+	e.opened.put(strings.Clone(sealed), a)
 	return a
 }
 

@@ -14,3 +14,6 @@ func (e *Engine) Turn(ctx context.Context, userID string, change func(*Account))
 
 // CacheEntries is how many accounts an engine holds in memory.
 func (e *Engine) CacheEntries() int { return len(e.cache.young) + len(e.cache.old) }
+
+// Opened counts the assurances that are remembered as opened.
+func (e *Engine) Opened() int { return len(e.opened.young) + len(e.opened.old) }

@@ -48,6 +48,7 @@ type Ring struct {
 
 	mu      sync.RWMutex
 	subkeys map[subkeyName]cipher.AEAD
+	macKeys map[string][]byte // of the primary key, by purpose: those of our own code, so they are few
 }
 
 type subkeyName struct {
@@ -273,7 +274,7 @@ func (r *Ring) mac(purpose string, message []byte) ([]byte, error) {
 	if len(r.keys) == 0 {
 		return nil, errors.New("authenticating: the key ring is empty")
 	}
-	secret, err := r.derive(r.keys[0], "mac "+purpose)
+	secret, err := r.macKey(purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +282,26 @@ func (r *Ring) mac(purpose string, message []byte) ([]byte, error) {
 	h.Write(message)
 	id := r.keys[0].ID
 	return h.Sum(append([]byte{byte(len(id))}, id...)), nil
+}
+
+func (r *Ring) macKey(purpose string) ([]byte, error) {
+	r.mu.RLock()
+	secret := r.macKeys[purpose]
+	r.mu.RUnlock()
+	if secret != nil {
+		return secret, nil
+	}
+	secret, err := r.derive(r.keys[0], "mac "+purpose)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.macKeys == nil {
+		r.macKeys = map[string][]byte{}
+	}
+	r.macKeys[purpose] = secret
+	return secret, nil
 }
 
 func uniform(b []byte) bool {

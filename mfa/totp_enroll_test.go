@@ -2,6 +2,7 @@ package mfa_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
@@ -30,7 +31,7 @@ func beginApp(t *testing.T, m mfa.TOTP, u mfa.User) (app, []byte) {
 }
 
 func confirm(state []byte, code string, now time.Time) (mfa.Factor, error) {
-	out, err := mfa.TOTP{}.FinishEnroll(nil, mfa.Attempt{State: state, Answer: []byte(code), Now: now})
+	out, err := mfa.TOTP{}.FinishEnroll(context.Background(), mfa.Attempt{State: state, Answer: []byte(code), Now: now})
 	f := out.Factor
 	if err == nil {
 		f.ID, f.Method = "f1", mfa.MethodTOTP

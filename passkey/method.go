@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,13 +28,11 @@ func (m *Method) Identify(text []byte) (string, error) {
 	if len(text) > maxAnswer {
 		return "", errors.New("passkey: the answer is too large")
 	}
-	var named struct {
-		ID string `json:"id"`
-	}
-	if err := json.Unmarshal(text, &named); err != nil {
+	named, err := namedID(text)
+	if err != nil {
 		return "", fmt.Errorf("passkey: the answer: %w", err)
 	}
-	id, err := parseID(named.ID)
+	id, err := parseID(named)
 	if err != nil {
 		return "", fmt.Errorf("passkey: %w", err)
 	}
