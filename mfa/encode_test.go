@@ -143,6 +143,55 @@ var wireForms = []coded{
 		again, err := mfa.RecodeRecoverySet(b)
 		return again, again, err
 	}},
+	{"hotp", func(t *rapid.T) (any, []byte) {
+		s := mfa.HOTPSeed{
+			Key:       rapid.SliceOfN(rapid.Byte(), 5, 64).Draw(t, "Key"),
+			Algorithm: mfa.Algorithm(rapid.IntRange(0, 2).Draw(t, "Algorithm")),
+			Digits:    rapid.IntRange(6, 8).Draw(t, "Digits"),
+			Counter:   rapid.Uint64Range(0, math.MaxInt64-100).Draw(t, "Counter"),
+		}
+		return s, mfa.EncodeHOTP(s)
+	}, func(b []byte) (any, []byte, error) {
+		s, err := mfa.DecodeHOTP(b)
+		return s, mfa.EncodeHOTP(s), err
+	}},
+	{"token", func(t *rapid.T) (any, []byte) {
+		id := modhexOf(rapid.SliceOfN(rapid.Byte(), 1, 8).Draw(t, "id"))
+		var secret *mfa.YubicoSecret
+		if rapid.Bool().Draw(t, "local") {
+			s := drawn[mfa.YubicoSecret](t)
+			secret = &s
+		}
+		f, err := mfa.YubicoFactor(id, secret, uint32(rapid.IntRange(0, math.MaxInt32).Draw(t, "counter")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.State, f.State
+	}, recoded(mfa.RecodeToken)},
+	{"verdict", func(t *rapid.T) (any, []byte) {
+		counter := uint32(rapid.IntRange(0, math.MaxInt32).Draw(t, "counter"))
+		b := mfa.EncodeVerdict(drawn[[32]byte](t), rapid.Bool().Draw(t, "right"), rapid.Bool().Draw(t, "spent"), counter)
+		return b, b
+	}, recoded(mfa.RecodeVerdict)},
+	{"sends", func(t *rapid.T) (any, []byte) {
+		b := mfa.EncodeSends(drawn[[]time.Time](t))
+		return b, b
+	}, recoded(mfa.RecodeSends)},
+	{"sent", func(t *rapid.T) (any, []byte) {
+		address := rapid.StringN(1, 70, -1).Draw(t, "address")
+		return address, mfa.EncodeSent(address)
+	}, func(b []byte) (any, []byte, error) {
+		address, err := mfa.DecodeSent(b)
+		return address, mfa.EncodeSent(address), err
+	}},
+}
+
+// recoded makes a decoder of one that encodes again at once.
+func recoded(recode func([]byte) ([]byte, error)) func([]byte) (any, []byte, error) {
+	return func(b []byte) (any, []byte, error) {
+		again, err := recode(b)
+		return again, again, err
+	}
 }
 
 func TestWhatIsEncodedIsDecodedAsItWas(t *testing.T) {

@@ -1,5 +1,7 @@
 package mfa
 
+import "time"
+
 // What tests reach of the inside: the arithmetic of codes and the encodings, which have no door of their own.
 
 // OTPCode is the one-time password of a counter as a number.
@@ -39,3 +41,29 @@ func (r *Ring) MAC(purpose string, m []byte) ([]byte, error) { return r.mac(purp
 // DecodeHOTP opens the State of a HOTP factor, EncodeHOTP makes one without checking it.
 func DecodeHOTP(state []byte) (HOTPSeed, error) { return decodeHOTP(state) }
 func EncodeHOTP(s HOTPSeed) []byte              { return s.encode() }
+
+// RecodeToken, RecodeVerdict and RecodeSends decode the State of a Yubico factor, what validation servers have said, and
+// the sends to a destination, and encode them again.
+func RecodeToken(state []byte) ([]byte, error) {
+	t, err := decodeToken(state)
+	return t.encode(), err
+}
+
+func RecodeVerdict(state []byte) ([]byte, error) {
+	v, err := decodeVerdict(state)
+	return v.encode(), err
+}
+
+func RecodeSends(b []byte) ([]byte, error) {
+	sends, err := decodeSends(b)
+	return encodeSends(sends), err
+}
+
+// DecodeSent opens the State of an address that was enrolled, EncodeSent makes one, EncodeSends a list of sends, and
+// EncodeVerdict what validation servers say.
+func DecodeSent(state []byte) (address string, err error) { return decodeSent(state) }
+func EncodeSent(address string) []byte                    { return encodeSent(address) }
+func EncodeSends(sends []time.Time) []byte                { return encodeSends(sends) }
+func EncodeVerdict(otp [32]byte, right, spent bool, counter uint32) []byte {
+	return verdict{otp, right, spent, counter}.encode()
+}

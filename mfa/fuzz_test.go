@@ -38,19 +38,25 @@ func FuzzAssurance(f *testing.F)   { fuzzDecoder(f, "assurance") }
 func FuzzTicket(f *testing.F)      { fuzzDecoder(f, "ticket") }
 func FuzzTOTPSeed(f *testing.F)    { fuzzDecoder(f, "seed") }
 func FuzzRecoverySet(f *testing.F) { fuzzDecoder(f, "recovery set") }
+func FuzzHOTPSeed(f *testing.F)    { fuzzDecoder(f, "hotp") }
+func FuzzToken(f *testing.F)       { fuzzDecoder(f, "token") }
+func FuzzVerdict(f *testing.F)     { fuzzDecoder(f, "verdict") }
+func FuzzSends(f *testing.F)       { fuzzDecoder(f, "sends") }
+func FuzzSentFactor(f *testing.F)  { fuzzDecoder(f, "sent") }
 
-// FuzzAnswer types anything into both methods: nothing panics, and what has a canonical form has that one for ever.
+// FuzzAnswer types anything into all methods: nothing panics, and what has a canonical form has that one for ever.
 func FuzzAnswer(f *testing.F) {
 	app := newApp(1).factor(f)
 	sheet, printed := newSet(f)
-	for _, typed := range []string{"", "123456", "１２３ 456", printed[0], "\xff", "\u200b"} {
+	button, touch, address := newButton(mfa.HOTPSeed{}).factor(f), newTouchKey(1).factor(f), mfa.SentFactor("a@example.org")
+	for _, typed := range []string{"", "123456", "１２３ 456", "123456 123456", "12345678", newTouchKey(1).touch(), printed[0], "\xff", "\u200b"} {
 		f.Add([]byte(typed))
 	}
 	f.Fuzz(func(t *testing.T, typed []byte) {
 		for factor, m := range map[*mfa.Factor]interface {
 			mfa.Method
 			mfa.Canonicalizer
-		}{&app: mfa.TOTP{}, &sheet: mfa.Recovery{}} {
+		}{&app: mfa.TOTP{}, &sheet: mfa.Recovery{}, &button: mfa.HOTP{}, &touch: mfa.Yubico{}, &address: mfa.SentCodes{}} {
 			c, ok := m.Canonical(*factor, typed)
 			if !ok {
 				continue

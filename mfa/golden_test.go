@@ -106,6 +106,26 @@ func goldenSeed() mfa.TOTPSeed {
 	}
 }
 
+func goldenHOTP() mfa.HOTPSeed {
+	return mfa.HOTPSeed{Key: []byte("12345678901234567890"), Algorithm: mfa.SHA512, Digits: 7, Counter: 1 << 40}
+}
+
+func goldenToken(t testing.TB) []byte {
+	s := mfa.YubicoSecret{Private: [6]byte{1, 2, 3, 4, 5, 6}, Key: [16]byte{7, 8, 9, 10}}
+	f, err := mfa.YubicoFactor("cccjgjgkhcbb", &s, 19<<8|17)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.State
+}
+
+func goldenVerdict() []byte { return mfa.EncodeVerdict([32]byte{31: 7, 0: 9}, true, false, 1<<20) }
+
+func goldenSends() []byte {
+	c := &count{}
+	return mfa.EncodeSends([]time.Time{c.time(), c.time()})
+}
+
 func goldenEvent() mfa.Event {
 	c := &count{}
 	return mfa.Event{
@@ -124,6 +144,11 @@ func TestVersion1IsWrittenAndReadAsEver(t *testing.T) {
 		"assurance": {goldenAssurance(), mfa.EncodeAssurance(goldenAssurance())},
 		"ticket":    {goldenTicket(), mfa.EncodeTicket(goldenTicket())},
 		"seed":      {goldenSeed(), mfa.EncodeSeed(goldenSeed())},
+		"hotp":      {goldenHOTP(), mfa.EncodeHOTP(goldenHOTP())},
+		"token":     {goldenToken(t), goldenToken(t)},
+		"verdict":   {goldenVerdict(), goldenVerdict()},
+		"sends":     {goldenSends(), goldenSends()},
+		"sent":      {"Ünïcode@example.org", mfa.SentFactor("Ünïcode@example.org").State},
 		"event":     {nil, mfa.EncodeEvent(goldenEvent())}, // is never read: its MAC is made again and compared
 	} {
 		want := goldenBytes(t, name)
