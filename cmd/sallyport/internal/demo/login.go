@@ -78,6 +78,7 @@ func (s *site) logout(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	s.setToken(w, "", -1)
+	s.guard.SignedOut(w)
 	seeOther(w, "/")
 	return nil
 }

@@ -73,9 +73,9 @@ func TestWhatEachPageAsks(t *testing.T) {
 
 func TestAUserWithoutAFactorIsLedToOneWhereAPageAsksForIt(t *testing.T) {
 	b := start(t, demo.Options{}).signedIn("carol")
-	for _, name := range []string{"notes", "vault", "payout"} {
-		if a := b.get("/" + name); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/enroll") {
-			t.Errorf("GET /%s = %d to %q, want 303 to /mfa/enroll", name, a.status, a.next)
+	for name, door := range map[string]string{"notes": "/mfa/verify", "vault": "/mfa/enroll", "payout": "/mfa/enroll"} {
+		if a := b.get("/" + name); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, door) {
+			t.Errorf("GET /%s = %d to %q, want 303 to %s", name, a.status, a.next, door)
 		}
 	}
 }
