@@ -91,7 +91,8 @@ func TestALoginIsProvedInJSONBeforeThereIsASession(t *testing.T) {
 	b := s.browser()
 	form := url.Values{"user": {"alice"}, "next": {"/vault"}, "data": {"long"}}.Encode()
 	a := b.do("POST", "/password", "application/x-www-form-urlencoded", form, acceptJSON)
-	if a.status != http.StatusUnauthorized || !strings.Contains(a.body, `"url":"/mfa/verify?`) || !strings.Contains(a.body, `"totp"`) {
+	if a.status != http.StatusUnauthorized || !strings.Contains(a.body, `"url":"/mfa/verify?`) ||
+		!strings.Contains(a.body, `"totp"`) {
 		t.Fatalf("the password = %d %s, want 401 with the way and the methods", a.status, a.body)
 	}
 	_, begun := b.call("POST", "/mfa/verify/totp/begin", nil)
@@ -173,14 +174,16 @@ func TestDOOR1_APendingLoginReachesNothingButTheDoor(t *testing.T) {
 			t.Errorf("GET %s of a pending login = %d %q", p, a.status, a.body)
 		}
 	}
-	places := []string{"", "status", "recovered", "confirmed", "factors/" + id + "/rename", "factors/" + id + "/remove", "sessions/end",
+	places := []string{"", "status", "recovered", "confirmed", "factors/" + id + "/rename",
+		"factors/" + id + "/remove", "sessions/end",
 		"browsers/x/rename"}
 	for _, place := range places {
 		if a := b.get("/mfa/" + place); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/login") {
 			t.Errorf("GET /mfa/%s of a pending login = %d to %q, want the sign-in page", place, a.status, a.next)
 		}
 	}
-	for _, place := range []string{"factors/" + id + "/remove", "factors/" + id + "/pause", "sessions/end", "browsers/forget", "couriers/email/mute"} {
+	for _, place := range []string{"factors/" + id + "/remove", "factors/" + id + "/pause", "sessions/end",
+		"browsers/forget", "couriers/email/mute"} {
 		if a, _ := b.call("POST", "/mfa/"+place, map[string]string{}); a.status != http.StatusUnauthorized {
 			t.Errorf("POST /mfa/%s of a pending login = %d, want 401", place, a.status)
 		}
@@ -193,10 +196,12 @@ func TestSTEP1_APendingLoginEnrollsNothingBesideAFactor(t *testing.T) {
 	owner := s.enrolled("alice")
 	b, _ := owner.pendingLogin("alice")
 	for _, method := range []string{"totp", "recovery"} {
-		if a := b.get("/mfa/enroll/" + method); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/verify") {
+		if a := b.get("/mfa/enroll/" + method); a.status != http.StatusSeeOther ||
+			!strings.HasPrefix(a.next, "/mfa/verify") {
 			t.Errorf("GET enroll/%s of a pending login = %d to %q, want the way to a proof", method, a.status, a.next)
 		}
-		if a, doc := b.call("POST", "/mfa/enroll/"+method+"/begin", nil); a.status != http.StatusUnauthorized || doc["ticket"] != nil {
+		if a, doc := b.call("POST", "/mfa/enroll/"+method+"/begin", nil); a.status != http.StatusUnauthorized ||
+			doc["ticket"] != nil {
 			t.Errorf("begin of %s by a pending login = %d %v, want 401", method, a.status, doc)
 		}
 	}
@@ -212,7 +217,8 @@ func TestSTEP1_APendingLoginAddsNoFactorBeforeTheCodeThatIsSent(t *testing.T) {
 	if a := b.get("/mfa/enroll/totp"); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/verify") {
 		t.Fatalf("GET enroll/totp with the password alone = %d to %q, want the way to a code", a.status, a.next)
 	}
-	if a, doc := b.call("POST", "/mfa/enroll/totp/begin", nil); a.status != http.StatusUnauthorized || doc["ticket"] != nil {
+	if a, doc := b.call("POST", "/mfa/enroll/totp/begin", nil); a.status != http.StatusUnauthorized ||
+		doc["ticket"] != nil {
 		t.Fatalf("begin with the password alone = %d %v, want 401", a.status, doc)
 	}
 	page = b.post(found(formAction, page.body), url.Values{"back": {found(backField, page.body)}})
@@ -380,10 +386,12 @@ func TestAPendingLoginIsGivenUp(t *testing.T) {
 	if strings.Contains(owner.get("/mfa/").body, `action="/mfa/cancel"`) {
 		t.Error("a session is offered to give up a login")
 	}
-	if a := b.do("POST", "/mfa/cancel", "", "", header{"Sec-Fetch-Site", "cross-site"}); a.status != http.StatusForbidden {
+	if a := b.do("POST", "/mfa/cancel", "", "", header{"Sec-Fetch-Site",
+		"cross-site"}); a.status != http.StatusForbidden {
 		t.Errorf("giving up from another origin = %d, want 403", a.status)
 	}
-	if a := b.post("/mfa/cancel", nil); a.status != http.StatusSeeOther || a.next != "/login" || b.cookie(pendingCookie) != "" {
+	if a := b.post("/mfa/cancel", nil); a.status != http.StatusSeeOther || a.next != "/login" ||
+		b.cookie(pendingCookie) != "" {
 		t.Errorf("giving up = %d to %q", a.status, a.next)
 	}
 	b.fill(page, b.code(0))

@@ -36,7 +36,8 @@ func (b *browser) trust() {
 	if !strings.Contains(page.body, `name="remember"`) || !strings.Contains(page.body, "30 days") {
 		b.t.Fatalf("the page has no box for 30 days:\n%s", text(page.body))
 	}
-	if a := b.fill(page, b.code(0), "remember", "true"); a.status != http.StatusSeeOther || b.cookie(deviceCookie) == "" {
+	if a := b.fill(page, b.code(0), "remember", "true"); a.status != http.StatusSeeOther ||
+		b.cookie(deviceCookie) == "" {
 		b.t.Fatalf("the right code with the box ticked = %d\n%s", a.status, text(a.body))
 	}
 }
@@ -86,7 +87,8 @@ func TestABrowserIsRememberedInJSON(t *testing.T) {
 	s.advance(30 * time.Second)
 	b = b.again("alice")
 	_, begun := b.call("POST", "/mfa/verify/totp/begin", nil)
-	if a, _ := b.call("POST", "/mfa/verify/totp", map[string]any{"ticket": begun["ticket"], "answer": b.code(0), "remember": true}); a.status != 200 {
+	if a, _ := b.call("POST", "/mfa/verify/totp", map[string]any{"ticket": begun["ticket"], "answer": b.code(0),
+		"remember": true}); a.status != 200 {
 		t.Fatalf("the right code = %d", a.status)
 	}
 	_, home := b.call("GET", "/mfa/", nil)
@@ -99,10 +101,12 @@ func TestABrowserIsRememberedInJSON(t *testing.T) {
 		t.Errorf("the browser is %v, want this one until %s", one, until)
 	}
 	id, _ := one["id"].(string)
-	if a, doc := b.call("POST", "/mfa/browsers/"+id+"/rename", map[string]string{"label": "Kitchen"}); a.status != 200 || !strings.Contains(a.body, "Kitchen") {
+	if a, doc := b.call("POST", "/mfa/browsers/"+id+"/rename",
+		map[string]string{"label": "Kitchen"}); a.status != 200 || !strings.Contains(a.body, "Kitchen") {
 		t.Errorf("renaming = %d %v", a.status, doc)
 	}
-	if a, doc := b.call("POST", "/mfa/browsers/"+id+"/forget", nil); a.status != 200 || len(doc["browsers"].([]any)) != 0 {
+	if a, doc := b.call("POST", "/mfa/browsers/"+id+"/forget", nil); a.status != 200 ||
+		len(doc["browsers"].([]any)) != 0 {
 		t.Errorf("forgetting = %d %v", a.status, doc)
 	}
 	if a, _ := b.call("POST", "/mfa/browsers/"+id+"/forget", nil); a.status != http.StatusNotFound {
@@ -133,7 +137,10 @@ func TestTD1_WhatEndsARememberedBrowser(t *testing.T) {
 			})
 			return nil
 		},
-		"sessions ended by the site": func(b *browser, user string) error { return s.guard.EndSessions(ctx, mfa.User{ID: user}, "test") },
+		"sessions ended by the site": func(b *browser, user string) error {
+			return s.guard.EndSessions(ctx,
+				mfa.User{ID: user}, "test")
+		},
 		"another browser's end of sessions": func(b *browser, user string) error {
 			proved(user, b.secret).post("/mfa/sessions/end", nil)
 			return nil
@@ -222,7 +229,8 @@ func TestTD5_ARememberedBrowserChangesNothing(t *testing.T) {
 	for _, page := range []string{"vault", "step-up", "payout", "check"} {
 		b.mustBeOut(page)
 	}
-	for _, path := range []string{"/mfa/", "/mfa/enroll/totp", "/mfa/enroll/recovery", "/mfa/sessions/end", "/mfa/recovered"} {
+	for _, path := range []string{"/mfa/", "/mfa/enroll/totp", "/mfa/enroll/recovery", "/mfa/sessions/end",
+		"/mfa/recovered"} {
 		if a := b.get(path); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/verify") {
 			t.Errorf("GET %s = %d to %q, want the way to a proof", path, a.status, a.next)
 		}
@@ -329,7 +337,8 @@ func TestABrowserIsNamedAfterItsUserAgent(t *testing.T) {
 		s.advance(30 * time.Second)
 		page := b.get("/mfa/verify/totp")
 		action, ticket := found(formAction, page.body), found(ticketField, page.body)
-		b.do("POST", action, "application/json", mustJSON(t, map[string]any{"ticket": ticket, "answer": b.code(0), "remember": true}),
+		b.do("POST", action, "application/json", mustJSON(t, map[string]any{"ticket": ticket, "answer": b.code(0),
+			"remember": true}),
 			header{"User-Agent", agent}, acceptJSON)
 		home := b.get("/mfa/")
 		if names := browserNames.FindAllStringSubmatch(home.body, -1); len(names) == 0 || names[len(names)-1][1] != want {

@@ -134,7 +134,8 @@ func TestACodeThatWasSentOpensWhatAsksForOne(t *testing.T) {
 	if d.mail.last(t).Code != d.sms.last(t).Code || d.mail.last(t).ID == d.sms.last(t).ID {
 		t.Error("the two messages have two codes, or one id")
 	}
-	if a := b.fill(page, "00000000"); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, d.mail.Mask("alice@example.com")) {
+	if a := b.fill(page, "00000000"); a.status != http.StatusUnprocessableEntity ||
+		!strings.Contains(a.body, d.mail.Mask("alice@example.com")) {
 		t.Fatalf("a wrong code = %d, want 422 and where the code went\n%s", a.status, text(a.body))
 	} else if a = b.fill(a, d.mail.last(t).Code); a.status != http.StatusSeeOther || a.next != "/account" {
 		t.Fatalf("the right code = %d to %q\n%s", a.status, a.next, text(a.body))
@@ -150,14 +151,17 @@ func TestACodeThatWasSentInJSON(t *testing.T) {
 	prompt, _ := begun["prompt"].(map[string]any)
 	to, _ := prompt["to"].([]any)
 	again := d.clock().Add(mfa.SendAgainIn).Format(time.RFC3339)
-	if a.status != http.StatusOK || len(to) != 2 || prompt["sent"] != true || prompt["digits"] != 8.0 || prompt["resend_at"] != again {
+	if a.status != http.StatusOK || len(to) != 2 || prompt["sent"] != true || prompt["digits"] != 8.0 ||
+		prompt["resend_at"] != again {
 		t.Fatalf("begin = %d %v, want two addresses, sent, 8 digits, again at %s", a.status, begun, again)
 	}
 	a, again2 := b.call("POST", "/mfa/verify/sent/begin", map[string]string{})
-	if p, _ := again2["prompt"].(map[string]any); a.status != http.StatusOK || p["sent"] != false || p["resend_at"] != again || d.mail.sent() != 1 {
+	if p, _ := again2["prompt"].(map[string]any); a.status != http.StatusOK || p["sent"] != false ||
+		p["resend_at"] != again || d.mail.sent() != 1 {
 		t.Errorf("begin at once = %d %v and %d mails, want the same code", a.status, again2, d.mail.sent())
 	}
-	a, done := b.call("POST", "/mfa/verify/sent", map[string]any{"ticket": begun["ticket"], "answer": d.mail.last(t).Code})
+	a, done := b.call("POST", "/mfa/verify/sent", map[string]any{"ticket": begun["ticket"],
+		"answer": d.mail.last(t).Code})
 	if proved, _ := done["proved"].(map[string]any); a.status != http.StatusOK || proved["strength"] != "sent" {
 		t.Fatalf("the right code = %d %v", a.status, done)
 	}
@@ -168,7 +172,8 @@ func TestOOB5_OnlyAFormOfOurOwnSendsACode(t *testing.T) {
 	d := newSending(t)
 	b := d.login("alice")
 	door := b.get("/account").next
-	for _, path := range []string{door, "/mfa/verify", "/mfa/verify/sent", "/mfa/verify/sent/begin", "/mfa/verify?choose=1",
+	for _, path := range []string{door, "/mfa/verify", "/mfa/verify/sent", "/mfa/verify/sent/begin",
+		"/mfa/verify?choose=1",
 		"/mfa/enroll/sent", "/mfa/enroll/sent/begin", "/mfa/enroll/sent?address=eve@example.com", "/mfa/"} {
 		b.get(path)
 		b.get(path, header{"Sec-Purpose", "prefetch"})
@@ -177,7 +182,8 @@ func TestOOB5_OnlyAFormOfOurOwnSendsACode(t *testing.T) {
 	}
 	form := "application/x-www-form-urlencoded"
 	for _, place := range []string{"/mfa/verify/sent/begin", "/mfa/enroll/sent/begin"} {
-		for _, from := range []header{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+		for _, from := range []header{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}, {"Origin",
+			"null"}} {
 			if a := b.do("POST", place, form, "address=eve@example.com", from); a.status != http.StatusForbidden {
 				t.Errorf("POST %s with %v = %d, want 403", place, from, a.status)
 			}
@@ -203,8 +209,10 @@ func TestOOB5_AnHourHasFiveCodesAndTheRefusalSaysWhen(t *testing.T) {
 	}
 	b := d.login("alice")
 	page := d.ask(b, "/account")
-	if page.status != http.StatusTooManyRequests || page.header.Get("Retry-After") != "3000" || d.mail.sent() != mfa.SendsAnHour {
-		t.Errorf("the sixth = %d, Retry-After %q, %d mails; want 429 for 50 minutes", page.status, page.header.Get("Retry-After"), d.mail.sent())
+	if page.status != http.StatusTooManyRequests || page.header.Get("Retry-After") != "3000" ||
+		d.mail.sent() != mfa.SendsAnHour {
+		t.Errorf("the sixth = %d, Retry-After %q, %d mails; want 429 for 50 minutes", page.status,
+			page.header.Get("Retry-After"), d.mail.sent())
 	}
 	d.advance(50*time.Minute + time.Second)
 	if page := d.ask(b, "/account"); page.status != http.StatusOK || d.mail.sent() != mfa.SendsAnHour+1 {
@@ -263,7 +271,8 @@ func TestOOB2_ACodeIsGoodOnceInItsOwnLoginForItsOwnPurpose(t *testing.T) {
 }
 
 func TestOOB2_ACodeLivesForTenMinutes(t *testing.T) {
-	for life, want := range map[time.Duration]bool{9*time.Minute + 59*time.Second: true, 10*time.Minute + time.Second: false} {
+	for life, want := range map[time.Duration]bool{9*time.Minute + 59*time.Second: true,
+		10*time.Minute + time.Second: false} {
 		d := newSending(t)
 		b := d.login("alice")
 		d.ask(b, "/account")
@@ -346,14 +355,17 @@ func (d *sending) enrolledBySent(user string) *browser {
 func TestHOST1_NoHeaderChangesWhatAMessageSays(t *testing.T) {
 	d := newSending(t)
 	b := d.login("alice")
-	a := b.do("POST", "/mfa/verify/sent/begin", "application/json", "{}", header{"Host", "evil.example"}, acceptJSON, header{"Cookie", b.cookies()},
-		header{"X-Forwarded-Host", "evil.example"}, header{"X-Forwarded-Proto", "http"}, header{"Forwarded", "host=evil.example"})
+	a := b.do("POST", "/mfa/verify/sent/begin", "application/json", "{}", header{"Host", "evil.example"},
+		acceptJSON, header{"Cookie", b.cookies()},
+		header{"X-Forwarded-Host", "evil.example"}, header{"X-Forwarded-Proto", "http"}, header{"Forwarded",
+			"host=evil.example"})
 	if a.status != http.StatusOK {
 		t.Fatalf("begin = %d %s", a.status, a.body)
 	}
 	for _, c := range []*tray{d.mail, d.sms} {
 		m := c.last(t)
-		for part, said := range map[string]string{"subject": m.Subject, "text": m.Text, "HTML": m.HTML, "short": m.Short, "spoken": m.Spoken} {
+		for part, said := range map[string]string{"subject": m.Subject, "text": m.Text, "HTML": m.HTML,
+			"short": m.Short, "spoken": m.Spoken} {
 			if said == "" || strings.Contains(said, "evil") {
 				t.Errorf("the %s of the message is %q", part, said)
 			}
@@ -366,7 +378,8 @@ func TestAnAddressIsEnrolledByTheCodeThatWentThere(t *testing.T) {
 	b := d.enrolledBySent("alice")
 	page := b.get("/mfa/enroll/sent")
 	bad := b.post(found(formAction, page.body), url.Values{"address": {"nowhere"}})
-	if bad.status != http.StatusBadRequest || !strings.Contains(bad.body, `value="nowhere"`) || !strings.Contains(bad.body, `id="error"`) {
+	if bad.status != http.StatusBadRequest || !strings.Contains(bad.body, `value="nowhere"`) ||
+		!strings.Contains(bad.body, `id="error"`) {
 		t.Fatalf("a bad address = %d, want 400 and the form\n%s", bad.status, text(bad.body))
 	}
 	before := d.mail.sent()
@@ -401,7 +414,8 @@ func TestSTEP1_TheMailboxComesBeforeAFirstFactor(t *testing.T) {
 	eve := d.login("bob")
 	for _, path := range []string{"/mfa/enroll", "/mfa/enroll/totp", "/mfa/enroll/sent"} {
 		if a := eve.get(path); a.status != http.StatusSeeOther || !strings.HasPrefix(a.next, "/mfa/verify") {
-			t.Errorf("GET %s with the password alone = %d to %q, want the way to a code\n%s", path, a.status, a.next, text(a.body))
+			t.Errorf("GET %s with the password alone = %d to %q, want the way to a code\n%s", path, a.status, a.next,
+				text(a.body))
 		}
 	}
 	for _, path := range []string{"/mfa/enroll/totp/begin", "/mfa/enroll/sent/begin"} {
@@ -424,7 +438,8 @@ func TestAMutedCourierIsLeftOut(t *testing.T) {
 	b := d.enrolledBySent("alice")
 	b.enroll()
 	home := b.get("/mfa/")
-	if !strings.Contains(home.body, "/mfa/couriers/sms/mute") || !strings.Contains(home.body, "/mfa/couriers/email/mute") {
+	if !strings.Contains(home.body, "/mfa/couriers/sms/mute") ||
+		!strings.Contains(home.body, "/mfa/couriers/email/mute") {
 		t.Fatalf("the security home does not offer to switch couriers off:\n%s", text(home.body))
 	}
 	if a := b.post("/mfa/couriers/sms/mute", nil); a.status != http.StatusSeeOther || a.next != "/mfa/" {

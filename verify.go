@@ -111,10 +111,7 @@ func (g *Guard) ways(r *http.Request, c *caller) (*mfa.Account, []mfa.Factor, er
 	if err != nil {
 		return nil, nil, err
 	}
-	list := g.choices(acct, c.Visit, c.way)
-	if len(list) == 0 {
-		list = g.engine.Freeable(acct)
-	}
+	list := slices.Concat(g.choices(acct, c.Visit, c.way), g.engine.Freeable(acct))
 	switch {
 	case len(list) == 0 && !acct.Enrolled():
 		return acct, nil, &mfa.Refusal{Why: mfa.WhyMustEnroll}

@@ -97,7 +97,8 @@ func (s YubicoServers) get(ctx context.Context, server string, q url.Values, key
 	}
 	client := s.Client
 	if client == nil {
-		client = &http.Client{Timeout: yubicoTime}
+		stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the address holds the OTP
+		client = &http.Client{Timeout: yubicoTime, CheckRedirect: stay}
 	}
 	answer, err := client.Do(r)
 	if err != nil {
