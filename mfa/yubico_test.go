@@ -122,7 +122,9 @@ func TestATokenIsJudgedByItsSecret(t *testing.T) {
 		k.uses, k.touches = uses, touches
 		return k.id + k.block(spoil...)
 	}
-	f := k.factor(t)
+	f, twin := k.factor(t), *k
+	twin.secret.Private[0] ^= 1 // under the same key
+	twin.uses = 200
 	for _, c := range []struct {
 		name string
 		otp  string
@@ -139,7 +141,7 @@ func TestATokenIsJudgedByItsSecret(t *testing.T) {
 		{"the same use without Caps Lock", at(6, 2), nil},
 		{"with a wrong CRC", at(7, 0, []byte{14: 1}...), mfa.ErrWrongAnswer},
 		{"with a field changed under its CRC", at(7, 0, []byte{9: 1}...), mfa.ErrWrongAnswer},
-		{"with another private id", at(7, 0, []byte{0: 1}...), mfa.ErrWrongAnswer},
+		{"with another private id", twin.id + twin.block(), mfa.ErrWrongAnswer},
 		{"of another token", other.touch(), mfa.ErrWrongAnswer},
 		{"of another token under this id", k.id + other.block(), mfa.ErrWrongAnswer},
 		{"of this token under another id", other.id + at(7, 0)[len(k.id):], mfa.ErrWrongAnswer},
