@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"testing"
 
 	"sallyport"
@@ -156,5 +157,49 @@ func TestAChangeNeedsAUser(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s without an id = nil, want an error", name)
 		}
+	}
+}
+
+func TestSTEP7_BothAddressesAreToldOfTheChange(t *testing.T) {
+	d := newSending(t)
+	b := d.enrolledBySent("alice")
+	was := mfa.User{ID: "alice", Name: "alice", Email: "alice@example.com"}
+	is := was
+	is.Email = "alice@new.example"
+	other := d.login("alice")
+	_, begun := other.call("POST", "/mfa/verify/sent/begin", nil)
+	d.tell(b, func(w http.ResponseWriter, r *http.Request) error { return d.guard.AddressChanged(w, r, was, is) })
+	var told []string
+	for _, n := range d.told() {
+		if n.Event.Kind == mfa.AddressWasChanged {
+			told = append(told, n.User.Email)
+		}
+	}
+	slices.Sort(told)
+	if want := []string{was.Email, is.Email}; !slices.Equal(told, want) {
+		t.Errorf("told of the new address were %v, want %v", told, want)
+	}
+	answer := map[string]any{"ticket": begun["ticket"], "answer": d.mail.last(t).Code}
+	if a, _ := other.call("POST", "/mfa/verify/sent", answer); a.status != http.StatusConflict {
+		t.Errorf("the code that went to the old address = %d, want 409", a.status)
+	}
+	other.mustBeOut("account")
+}
+
+func TestWhoSignsOutLeavesNothingOfTheLogin(t *testing.T) {
+	s := newSite(t, challenging, remembering)
+	b := s.trusted("alice")
+	b.prove()
+	b.password("bob", "data", "x")
+	device, known := b.cookie(deviceCookie), b.cookie("__Host-sallyport-known")
+	s.tell(b, func(w http.ResponseWriter, _ *http.Request) error {
+		s.guard.SignedOut(w)
+		return nil
+	})
+	if b.cookie("__Host-sallyport") != "" || b.cookie(pendingCookie) != "" {
+		t.Error("the browser holds what the login has proved, or a pending one")
+	}
+	if b.cookie(deviceCookie) != device || b.cookie("__Host-sallyport-known") != known {
+		t.Error("a remembered or known browser is forgotten by a log-out")
 	}
 }

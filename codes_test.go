@@ -44,6 +44,9 @@ func TestACodeTokenIsAddedProvedAndBroughtBackIntoStep(t *testing.T) {
 	}
 	other := b.again("alice")
 	page = other.get("/mfa/verify/hotp")
+	if !strings.Contains(page.body, "Have your token or app show the next code") {
+		t.Errorf("the page does not say what to do:\n%s", text(page.body))
+	}
 	if page = other.fill(page, b.press(0)); page.status != http.StatusUnprocessableEntity {
 		t.Fatalf("the code that added it = %d, want 422", page.status)
 	}

@@ -21,6 +21,7 @@ type verifyMain struct {
 	Resync               string // address of the form for two codes in a row; "": not offered
 	Again                int    // seconds until a code can be sent again
 	Codes                int    // how many codes in a row are asked for
+	Counts               bool   // each comes at a press, not by the clock
 	Remember             string // what the box says that has this browser remembered; "": there is none
 	Seconds              int    // until the next answer is judged
 	Wait                 string
@@ -216,6 +217,7 @@ func (g *Guard) verifyPage(
 		Action: g.c.Path + "verify/" + b.Method, Ticket: b.Ticket, Back: c.back, Prompt: b.Prompt,
 		Factor: g.factorName(b.Factor), FactorID: b.Factor.ID, Codes: codesOf(r, b), Others: g.others(c, list), Lost: g.lost(c),
 	}
+	main.Counts = b.Method == mfa.MethodHOTP
 	if main.Codes == 2 {
 		main.Action += "?codes=2" // a wrong pair is followed by another one
 	}
