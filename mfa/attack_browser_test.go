@@ -136,7 +136,9 @@ func TestTD1_EachOfTheseEndsARememberedBrowser(t *testing.T) {
 }
 
 func TestTD1_AFactorThatIsTakenAwayTakesItsBrowserAlong(t *testing.T) {
-	for name, off := range map[string]mfa.Off{"stopped by support": mfa.StoppedBySupport, "by guesses": mfa.StoppedByGuesses} {
+	for name, off := range map[string]mfa.Off{
+		"stopped by support": mfa.StoppedBySupport, "by guesses": mfa.StoppedByGuesses,
+	} {
 		d := newTrusting(t, mfa.NewMemory())
 		d.welcome("the control", &d.device)
 		turn(d.Desk, "alice", func(acct *mfa.Account) { acct.Factors[0].Off = off })

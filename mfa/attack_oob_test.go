@@ -207,7 +207,10 @@ func (p post) implied(v mfa.Visit) string {
 	if err != nil {
 		p.Fatal(err)
 	}
-	i := slices.IndexFunc(p.Choices(acct), func(f mfa.Factor) bool { _, kept := p.Kept(v.User.ID).Factor(f.ID); return !kept })
+	i := slices.IndexFunc(p.Choices(acct), func(f mfa.Factor) bool {
+		_, kept := p.Kept(v.User.ID).Factor(f.ID)
+		return !kept
+	})
 	if i < 0 {
 		p.Fatalf("%s has no factor without enrollment", v.User.ID)
 	}
@@ -393,11 +396,14 @@ func TestOOB5_WhatIsRefusedSendsAndWritesNothing(t *testing.T) {
 		begin func() (mfa.Begun, error)
 		why   mfa.Why
 	}{
-		{"a user whom no courier reaches", func() (mfa.Begun, error) { return p.BeginVerify(t.Context(), nobody, mfa.MethodSent, "") },
+		{"a user whom no courier reaches",
+			func() (mfa.Begun, error) { return p.BeginVerify(t.Context(), nobody, mfa.MethodSent, "") },
 			mfa.WhyNotFound},
-		{"a factor that is not there", func() (mfa.Begun, error) { return p.BeginVerify(t.Context(), v, mfa.MethodSent, "own-x") },
+		{"a factor that is not there",
+			func() (mfa.Begun, error) { return p.BeginVerify(t.Context(), v, mfa.MethodSent, "own-x") },
 			mfa.WhyNotFound},
-		{"an exhausted budget", func() (mfa.Begun, error) { return p.BeginVerify(t.Context(), exhausted, mfa.MethodSent, "") },
+		{"an exhausted budget",
+			func() (mfa.Begun, error) { return p.BeginVerify(t.Context(), exhausted, mfa.MethodSent, "") },
 			mfa.WhyTooMany},
 		{"an enrollment by who has proved nothing",
 			func() (mfa.Begun, error) {

@@ -76,8 +76,9 @@ func TestACopiedTokenEndsItsSeriesWhoeverComesFirst(t *testing.T) {
 			}
 		}
 		enginetest.Refused(t, order+": the last one", err, mfa.WhyNotFound)
-		if n := d.Count("alice", mfa.BrowserStolen); n != 1 || len(d.Kept("alice").Browsers) != 0 {
-			t.Errorf("%s: the theft is told %d times and %d browsers are left, want 1 and none", order, n, len(d.Kept("alice").Browsers))
+		left := len(d.Kept("alice").Browsers)
+		if n := d.Count("alice", mfa.BrowserStolen); n != 1 || left != 0 {
+			t.Errorf("%s: the theft is told %d times and %d browsers are left, want 1 and none", order, n, left)
 		}
 		for who, h := range held {
 			d.foreign(order+": "+string(who)+" afterwards", *h)

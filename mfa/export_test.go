@@ -42,8 +42,8 @@ func (r *Ring) MAC(purpose string, m []byte) ([]byte, error) { return r.mac(purp
 func DecodeHOTP(state []byte) (HOTPSeed, error) { return decodeHOTP(state) }
 func EncodeHOTP(s HOTPSeed) []byte              { return s.encode() }
 
-// RecodeToken, RecodeVerdict and RecodeSends decode the State of a Yubico factor, what validation servers have said, and
-// the sends to a destination, and encode them again.
+// RecodeToken, RecodeVerdict and RecodeSends decode the State of a Yubico factor, what validation servers have said,
+// and the sends to a destination, and encode them again.
 func RecodeToken(state []byte) ([]byte, error) {
 	t, err := decodeToken(state)
 	return t.encode(), err

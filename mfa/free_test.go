@@ -52,8 +52,9 @@ func TestTheOwnerFreesAStoppedFactorWithThreeCodesInARow(t *testing.T) {
 		t.Fatalf("BeginVerify = %+v, %v; want to be asked for three codes", b.Prompt, err)
 	}
 	before := d.Kept("alice").Lanes
-	for i, few := range []string{phone.row(d.Clock.Now(), 0, 1), phone.row(d.Clock.Now(), 0, 2), phone.row(d.Clock.Now(), 0, 4)} {
-		_, err := d.FinishVerify(t.Context(), v, mfa.MethodTOTP, b.Ticket, []byte(few))
+	for i, few := range []int{1, 2, 4} {
+		codes := phone.row(d.Clock.Now(), 0, few)
+		_, err := d.FinishVerify(t.Context(), v, mfa.MethodTOTP, b.Ticket, []byte(codes))
 		r := enginetest.Refused(t, "not three codes", err, mfa.WhyWrongAnswer)
 		if r.Detail == "" || r.Retry.Ticket != b.Ticket {
 			t.Errorf("try %d of not three codes was judged: %v", i+1, r)
@@ -126,7 +127,8 @@ func TestAnExhaustedLaneDoesNotKeepTheOwnerFromFreeing(t *testing.T) {
 
 func TestOnlyWhatGuessesAloneHaveStoppedCanBeFreed(t *testing.T) {
 	for name, off := range map[string]mfa.Off{
-		"paused too": mfa.StoppedByGuesses | mfa.Paused, "stopped by support too": mfa.StoppedByGuesses | mfa.StoppedBySupport,
+		"paused too": mfa.StoppedByGuesses | mfa.Paused,
+		"stopped by support too": mfa.StoppedByGuesses | mfa.StoppedBySupport,
 		"paused": mfa.Paused, "stopped by support": mfa.StoppedBySupport,
 	} {
 		d, v, phone := stopped(t)

@@ -48,8 +48,11 @@ func FuzzSentFactor(f *testing.F)  { fuzzDecoder(f, "sent") }
 func FuzzAnswer(f *testing.F) {
 	app := newApp(1).factor(f)
 	sheet, printed := newSet(f)
-	button, touch, address := newButton(mfa.HOTPSeed{}).factor(f), newTouchKey(1).factor(f), mfa.SentFactor("a@example.org")
-	for _, typed := range []string{"", "123456", "１２３ 456", "123456 123456", "12345678", newTouchKey(1).touch(), printed[0], "\xff", "\u200b"} {
+	button, touch := newButton(mfa.HOTPSeed{}).factor(f), newTouchKey(1).factor(f)
+	address := mfa.SentFactor("a@example.org")
+	for _, typed := range []string{
+		"", "123456", "１２３ 456", "123456 123456", "12345678", newTouchKey(1).touch(), printed[0], "\xff", "\u200b",
+	} {
 		f.Add([]byte(typed))
 	}
 	f.Fuzz(func(t *testing.T, typed []byte) {

@@ -218,8 +218,9 @@ func TestOneCodeGoesByEveryCourierButThoseSwitchedOff(t *testing.T) {
 			t.Errorf("a code goes to %q and the prompt names %q, want %q", got, prompt.To, want)
 		}
 		_, err := p.answer(v, b, otherThan(code))
-		if again := enginetest.Refused(t, "a wrong code", err, mfa.WhyWrongAnswer).Retry; len(again.Prompt.(mfa.SentPrompt).To) != len(want) {
-			t.Errorf("after a wrong code the prompt names %q, want as many as %q", again.Prompt.(mfa.SentPrompt).To, want)
+		again := enginetest.Refused(t, "a wrong code", err, mfa.WhyWrongAnswer).Retry
+		if to := again.Prompt.(mfa.SentPrompt).To; len(to) != len(want) {
+			t.Errorf("after a wrong code the prompt names %q, want as many as %q", to, want)
 		}
 		p.rested("alice")
 	}
@@ -272,9 +273,10 @@ func TestNothingIsSentUnlessAllIsSaved(t *testing.T) {
 }
 
 func TestAHookThatSaysNoKeepsACodeFromLeaving(t *testing.T) {
-	d := enginetest.New(t, mfa.NewMemory(), with(mfa.SentCodes{Couriers: []mfa.Courier{mail}}))
-	p := post{d.Beside(d.Store, with(mfa.SentCodes{Couriers: []mfa.Courier{mail}}), func(c *mfa.EngineConfig) { c.Hook = refusing })}
-	if b, err := p.BeginVerify(t.Context(), p.signIn("alice"), mfa.MethodSent, ""); !errors.Is(err, errAway) || b.Sending != nil {
+	byMail, refuses := with(mfa.SentCodes{Couriers: []mfa.Courier{mail}}), func(c *mfa.EngineConfig) { c.Hook = refusing }
+	p := post{enginetest.New(t, mfa.NewMemory(), byMail, refuses)}
+	b, err := p.BeginVerify(t.Context(), p.signIn("alice"), mfa.MethodSent, "")
+	if !errors.Is(err, errAway) || b.Sending != nil {
 		t.Errorf("BeginVerify = %+v, %v; want the hook's error and nothing to send", b, err)
 	}
 }

@@ -166,8 +166,8 @@ const totpWindow = 1
 // totpReach is how far several codes in a row are looked for: a day either way at 30 seconds.
 const totpReach = 2880
 
-// reach yields how many steps ahead of now several codes in a row may be: around the right time, and around a drift that
-// was imported or set by such codes.
+// reach yields how many steps ahead of now several codes in a row may be: around the right time, and around a drift
+// that was imported or set by such codes.
 func (s *TOTPSeed) reach(yield func(int64) bool) {
 	for _, around := range [...]int64{0, int64(s.Drift)} {
 		if around != 0 && -defaultMaxDrift <= around && around <= defaultMaxDrift {

@@ -13,8 +13,8 @@ import (
 	"sallyport/mfa"
 )
 
-// touchKey is a token that types an OTP at a touch, written down a second time: the block is put together field by field
-// and its CRC is computed by long division.
+// touchKey is a token that types an OTP at a touch, written down a second time: the block is put together field by
+// field and its CRC is computed by long division.
 type touchKey struct {
 	id            string // modhex
 	secret        mfa.YubicoSecret
@@ -312,7 +312,8 @@ func TestServersAreNotAskedAboutWhatIsRefusedAnyway(t *testing.T) {
 	s.askedFor(t, "what cannot be an OTP", 0, finish(v, b.Ticket, "123456"))
 	s.askedFor(t, "an OTP of another token", 0, finish(v, b.Ticket, newTouchKey(2).touch()))
 	s.askedFor(t, "a ticket that was answered", 0, finish(v, b.Ticket, k.touch()))
-	s.askedFor(t, "a ticket of another login", 0, finish(d.SignIn("alice"), d.Began(v, mfa.MethodYubico).Ticket, k.touch()))
+	b = d.Began(v, mfa.MethodYubico)
+	s.askedFor(t, "a ticket of another login", 0, finish(d.SignIn("alice"), b.Ticket, k.touch()))
 	b = d.Began(v, mfa.MethodYubico)
 	turn(d, "alice", func(acct *mfa.Account) { acct.Lanes[mfa.UnknownLane].Wait = d.Clock.Now().Add(enginetest.Step) })
 	s.askedFor(t, "an exhausted budget", 0, finish(v, b.Ticket, k.touch()))
