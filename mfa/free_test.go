@@ -127,9 +127,9 @@ func TestAnExhaustedLaneDoesNotKeepTheOwnerFromFreeing(t *testing.T) {
 
 func TestOnlyWhatGuessesAloneHaveStoppedCanBeFreed(t *testing.T) {
 	for name, off := range map[string]mfa.Off{
-		"paused too": mfa.StoppedByGuesses | mfa.Paused,
+		"paused too":             mfa.StoppedByGuesses | mfa.Paused,
 		"stopped by support too": mfa.StoppedByGuesses | mfa.StoppedBySupport,
-		"paused": mfa.Paused, "stopped by support": mfa.StoppedBySupport,
+		"paused":                 mfa.Paused, "stopped by support": mfa.StoppedBySupport,
 	} {
 		d, v, phone := stopped(t)
 		late, err := freeing(d, v)
