@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"sallyport"
@@ -73,6 +74,7 @@ func run(ctx context.Context, o Options, out io.Writer) error {
 		return err
 	}
 	announce(out, o, address(o.Addr, port))
+	go debug.FreeOSMemory() // what the start alone has needed
 	return serve(ctx, l, s.handler, o.Log)
 }
 
