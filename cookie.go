@@ -24,18 +24,18 @@ func namesFor(origin string) cookieNames {
 
 // set sends a cookie. A life of zero ends it with the browser, a negative one at once.
 func (n cookieNames) set(w http.ResponseWriter, name, value string, life time.Duration) {
+	age := int(life / time.Second)
+	if life < 0 {
+		age = -1
+	}
 	http.SetCookie(w, &http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
+		Name: name, Value: value, Path: "/", MaxAge: age,
 		Secure: n.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 
 // clear takes a cookie away.
-func (n cookieNames) clear(w http.ResponseWriter, name string) {
-	http.SetCookie(w, &http.Cookie{
-		Name: name, Path: "/", MaxAge: -1, Secure: n.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
+func (n cookieNames) clear(w http.ResponseWriter, name string) { n.set(w, name, "", -1) }
 
 // cookieValue returns the value of the first cookie of that name, "" if there is none. It allocates nothing, unlike
 // http.Request.Cookie, which parses them all.

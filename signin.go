@@ -221,7 +221,7 @@ func (g *Guard) letIn(w http.ResponseWriter, r *http.Request, c *caller, u mfa.U
 	if err := g.proved(w, withCookies(r, w.Header()), c, done); err != nil {
 		return err
 	}
-	g.cookies.set(w, g.cookies.pending, "", -1)
+	g.cookies.clear(w, g.cookies.pending)
 	return g.afterProof(w, r, c, done)
 }
 
