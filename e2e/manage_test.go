@@ -69,7 +69,7 @@ func (v *visitor) removesAll() {
 	v.use("Remove " + drawer)
 	v.use("Remove it")
 	v.proves("Phone")
-	if n := v.count(".factors > li"); n != 1 {
+	if n := v.count(".factor h2"); n != 1 {
 		v.t.Errorf("%d factors are left, want 1: %s", n, v.where())
 	}
 	v.use("Remove Phone")

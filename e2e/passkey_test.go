@@ -269,7 +269,7 @@ func TestAPasskeyIsNotAddedTwice(t *testing.T) {
 		t.Errorf("the other authenticator keeps %d passkeys, want 1", n)
 	}
 	v.open(v.d.url + "/mfa/")
-	if n := v.count(".factors > li"); n != 2 {
+	if n := v.count(".factor h2"); n != 2 {
 		t.Errorf("%d factors are there, want 2", n)
 	}
 }

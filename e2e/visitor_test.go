@@ -245,12 +245,18 @@ func (v *visitor) spend() string {
 // totp is RFC 6238 with SHA-1, 30 seconds and 6 digits.
 func totp(t testing.TB, secret string, at time.Time) string {
 	t.Helper()
+	return hotp(t, secret, uint64(at.Unix()/30))
+}
+
+// hotp is RFC 4226 with 6 digits.
+func hotp(t testing.TB, secret string, counter uint64) string {
+	t.Helper()
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
 	if err != nil {
 		t.Fatalf("the secret %q: %v", secret, err)
 	}
 	h := hmac.New(sha1.New, key)
-	binary.Write(h, binary.BigEndian, at.Unix()/30)
+	binary.Write(h, binary.BigEndian, counter)
 	sum := h.Sum(nil)
 	offset := sum[len(sum)-1] & 15
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[offset:])&0x7fffffff%1_000_000)

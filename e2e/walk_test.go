@@ -41,7 +41,7 @@ func (b *tab) wear(l look) {
 func walk(t testing.TB, see func(v *visitor, s state)) {
 	t.Helper()
 	v := startDemo(t).visitor(t, "alice", mouse{})
-	v.tab = newTabFor(t, 4*time.Minute)
+	v.tab = newTabFor(t, 6*time.Minute)
 	key := v.add(passkeys())
 	key.present(false)
 	at := func(name string, shots ...string) {
@@ -61,6 +61,7 @@ func walk(t testing.TB, see func(v *visitor, s state)) {
 	walkHome(v, at, both, key)
 	walkVerification(v, at, both)
 	walkWaiting(v, at, both)
+	walkSent(v, at, both)
 	walkProblems(v, at)
 }
 
@@ -203,6 +204,69 @@ func walkWaiting(v *visitor, at seer, both []string) {
 	v.open(v.d.url + "/account")
 	at("too-many", both...)
 	v.d.advance(2 * time.Minute)
+}
+
+// walkSent adds an address, has the browser remembered, and goes by a code that is sent.
+func walkSent(v *visitor, at seer, both []string) {
+	v.t.Helper()
+	v.open(v.d.url + "/mfa/enroll/sent")
+	v.recovers()
+	at("enroll-sent", "light")
+	v.enter("E-mail address or phone number", "nothing of the kind")
+	v.use("Send the code")
+	at("enroll-sent-wrong")
+	v.enter("E-mail address or phone number", "archer@example.org")
+	v.use("Send the code")
+	at("enroll-sent-code", "dark.phone")
+	code, _ := v.received()
+	v.enter("The code", other(code))
+	v.use("Add it")
+	at("enroll-sent-code-wrong")
+	v.enter("Name (optional)", "Private mail")
+	v.enter("The code", code)
+	v.use("Add it")
+	v.open(v.d.url + "/mfa/")
+	v.use("Switch off: Text message")
+	v.use("Remove Laptop") // so that the app is the strongest, and is enough here
+	v.use("Remove it")
+	v.signOut()
+	v.signIn()
+	v.tick("Don't ask on this browser for ")
+	v.proves("Work phone")
+	v.open(v.d.url + "/mfa/")
+	at("home-remembered", both...)
+	v.use("Rename Headless Chrome")
+	at("rename-browser")
+	v.use("Cancel")
+	v.use("Forget Headless Chrome")
+	at("forget-browser")
+	v.open(v.d.url + "/mfa/enroll/hotp")
+	at("enroll-hotp")
+	v.signOut()
+	v.name = "carol"
+	v.open(v.d.url + "/notes")
+	v.givesPassword()
+	at("verify-sent", "light")
+	v.use("Send the code")
+	at("verify-sent-code", both...)
+	code, _ = v.received()
+	v.enter("The code", other(code))
+	v.use("Confirm")
+	at("verify-sent-code-wrong")
+	v.enter("The code", code)
+	v.use("Confirm")
+	v.isIn("notes")
+}
+
+// recovers answers a page that asks, with a recovery code.
+func (v *visitor) recovers() {
+	v.t.Helper()
+	v.asks()
+	v.use("Try another way")
+	v.use("Recovery codes")
+	v.enter("Recovery code", v.spend())
+	v.use("Confirm")
+	v.use("Continue")
 }
 
 func walkProblems(v *visitor, at seer) {

@@ -22,7 +22,7 @@
   document.querySelectorAll(".qr path:first-of-type").forEach((e) => attribute(e, "d", "M0 0h49v49H0z"));
   document.querySelectorAll("time").forEach((e) => put(e, "textContent", /\d:\d/.test(e.textContent) ? "24 November 2026, 10:15" : "24 November 2026"));
   document.querySelectorAll("[data-sallyport-seconds]").forEach((e) => {
-    if (/second/.test(e.textContent)) put(e, "textContent", "Try again in 28 seconds.");
+    if (/second/.test(e.textContent)) put(e, "textContent", e.textContent.replace(/\d+/, 28));
   });
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
