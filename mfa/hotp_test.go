@@ -168,3 +168,17 @@ func TestAHOTPSeedThatCannotBeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestACounterCodeIsAllItsDigits(t *testing.T) {
+	b := newButton(mfa.HOTPSeed{Counter: 7})
+	f, code := b.factor(t), b.at(7)
+	for _, other := range []string{code + "1", code[:5], code[:5] + "x", code + "12345"} {
+		a := mfa.Attempt{Factor: f, Answer: []byte(other), Now: midday}
+		if _, err := (mfa.HOTP{}).Finish(t.Context(), a); err != mfa.ErrWrongAnswer {
+			t.Errorf("%q for %q = %v, want ErrWrongAnswer", other, code, err)
+		}
+	}
+	if _, err := (mfa.HOTP{}).Finish(t.Context(), mfa.Attempt{Factor: f, Answer: []byte(code), Now: midday}); err != nil {
+		t.Errorf("%q = %v, want no error", code, err)
+	}
+}

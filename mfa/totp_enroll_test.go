@@ -293,3 +293,20 @@ func TestAnEngineRefusesMethodsThatAreConfiguredWrongly(t *testing.T) {
 		t.Errorf("NewEngine of good methods = %v, want no error", err)
 	}
 }
+
+func TestACodeIsAllItsDigitsAtEnrollmentToo(t *testing.T) {
+	a, state := beginApp(t, mfa.TOTP{}, mfa.User{ID: "alice"})
+	now := midday
+	for a.at(now, 0)[0] != '0' {
+		now = now.Add(30 * time.Second)
+	}
+	code := a.at(now, 0)
+	for _, other := range []string{code[1:], "0" + code, " " + code[1:], "+" + code[1:], "\x00" + code[1:], code + code} {
+		if _, err := confirm(state, other, now); err != mfa.ErrWrongAnswer {
+			t.Errorf("%q for %q = %v, want ErrWrongAnswer", other, code, err)
+		}
+	}
+	if _, err := confirm(state, code, now); err != nil {
+		t.Errorf("%q = %v, want no error", code, err)
+	}
+}
