@@ -63,6 +63,12 @@ func TestBOMB1_SizesOfAnswers(t *testing.T) {
 	}
 	_, createState := c.beginEnroll()
 	padded := func(size int) []byte { return append(bytes.Repeat([]byte(" "), size-len(right)), right...) }
+	named := mfa.Attempt{
+		User: c.user, Factor: c.factors[0], Own: c.factors, State: state, Answer: padded(64<<10 + 1), Now: c.now,
+	}
+	if _, err := m.Finish(t.Context(), named); err == nil {
+		t.Error("Finish of 64 kB and a byte for a factor that was found otherwise = nil, want an error")
+	}
 	for name, answer := range map[string][]byte{
 		"64 kB and a byte":      padded(64<<10 + 1),
 		"100 MB":                padded(100 << 20),
