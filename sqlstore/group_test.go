@@ -222,6 +222,42 @@ func TestASaveReturnsAfterItsCommit(t *testing.T) {
 	}
 }
 
+// A commit that does not come about is told as what it is, so no save is acknowledged before its commit.
+func TestASaveWhoseCommitFailsIsAnError(t *testing.T) {
+	b := newBusy(t)
+	if err := b.other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := b.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fails atomic.Bool
+	err = conn.Raw(func(c any) error {
+		c.(sqlite.HookRegisterer).RegisterCommitHook(func() int32 {
+			if fails.Load() {
+				return 1 // SQLite then takes the transaction back
+			}
+			return 0
+		})
+		return nil
+	})
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.save(t.Context(), "alice", 0, "alice")(); err != nil {
+		t.Fatalf("Save = %v, want no error", err)
+	}
+	fails.Store(true)
+	if err := b.save(t.Context(), "alice", 1, "alice")(); err == nil {
+		t.Error("Save whose commit failed = nil, want an error")
+	}
+	fails.Store(false)
+	if err := b.save(t.Context(), "alice", 1, "alice")(); err != nil {
+		t.Errorf("Save of the same version afterwards = %v, want no error", err)
+	}
+}
+
 // SQLite has its settings for each connection: every one of the pool must have them.
 func TestEveryConnectionHasTheSettings(t *testing.T) {
 	db := open(t, "sqlite", sqlstore.SQLiteDSN(filepath.Join(t.TempDir(), "a.db")))
