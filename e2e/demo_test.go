@@ -18,7 +18,6 @@ import (
 type demo struct {
 	t   testing.TB
 	url string
-	now time.Time // of its clock, when it was last asked
 }
 
 // startDemo runs the demo in a new folder until the test ends.

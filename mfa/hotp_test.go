@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func typeHOTP(f mfa.Factor, typed string) (mfa.Factor, error) {
 	if !ok {
 		return f, errNoCode
 	}
-	out, err := mfa.HOTP{}.Finish(nil, mfa.Attempt{Factor: f, Answer: code})
+	out, err := mfa.HOTP{}.Finish(context.Background(), mfa.Attempt{Factor: f, Answer: code})
 	if err != nil {
 		return f, err
 	}

@@ -1,6 +1,7 @@
 package mfa_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func typeTOTP(f mfa.Factor, typed string, now time.Time) (mfa.Factor, error) {
 	if !ok {
 		return f, errNoCode
 	}
-	out, err := mfa.TOTP{}.Finish(nil, mfa.Attempt{Factor: f, Answer: code, Now: now})
+	out, err := mfa.TOTP{}.Finish(context.Background(), mfa.Attempt{Factor: f, Answer: code, Now: now})
 	if err != nil {
 		return f, err
 	}
