@@ -108,9 +108,8 @@ func FuzzIdentify(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var named map[string]any
-		if err := json.Unmarshal(answer, &named); err != nil || got == "" {
-			t.Errorf("Identify of %q = %q, want an error", answer, got)
+		if got == "" { // half a document may name one: Finish refuses it
+			t.Errorf("Identify of %q names nothing, want an error", answer)
 		}
 		escaped := bytes.ContainsRune(answer, '\\')
 		if got == key && !escaped && !bytes.Contains(answer, []byte(encoded(id))) {
