@@ -243,18 +243,7 @@ func (g *Guard) beginEnroll(w http.ResponseWriter, r *http.Request, c *caller) e
 // finishEnroll judges the answer that confirms an enrollment.
 func (g *Guard) finishEnroll(w http.ResponseWriter, r *http.Request, c *caller) error {
 	method := r.PathValue("method")
-	f, err := g.read(w, r, c, fieldTicket, fieldAnswer, fieldLabel)
-	if err != nil {
-		return err
-	}
-	if _, err := g.engine.Method(method); err != nil {
-		return err
-	}
-	answer, err := g.view(method).answer(f)
-	if err != nil {
-		return err
-	}
-	ticket, err := f.need(fieldTicket)
+	f, ticket, answer, err := g.reply(w, r, c, method, fieldLabel)
 	if err != nil {
 		return err
 	}
